@@ -1,0 +1,14 @@
+"""fissura: the contract between training, export, calibration and the vehicle.
+
+What two stages must agree on lives here once: the bundle manifest, the messages, the topics, and the
+pre- and post-processing. This package imports none of its siblings.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("fissura")
+except PackageNotFoundError:  # imported from a source tree that was never installed
+    __version__ = "0.0.0+uninstalled"
+
+__all__ = ["__version__"]

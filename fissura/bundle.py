@@ -1,0 +1,233 @@
+"""The model bundle: a folder with `manifest.json`, ONNX graphs and golden frames. Immutable once written.
+
+Manifests tolerate unknown keys (a newer minor version may add some) and gate on the major `schema_version`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from fissura.errors import BundleError, HashMismatchError, ManifestError
+from fissura.files import sha256
+from fissura.schema_version import CURRENT, SchemaVersion
+
+MANIFEST_NAME = "manifest.json"
+Role = Literal["super_resolution", "segmentation", "fused"]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class GraphInput(_Document):
+    """What a graph is fed with: one uint8 image batch."""
+
+    name: str = "image"
+    dtype: Literal["uint8"] = "uint8"
+    layout: Literal["NHWC", "NCHW"] = "NHWC"
+    channel_order: Literal["RGB"] = "RGB"
+    multiple: int = Field(1, ge=1, description="height and width must be multiples of this, in pixels")
+    min_size: int = Field(1, ge=1, description="smallest height and width, in pixels")
+    max_size: int | None = Field(None, ge=1, description="largest height and width, in pixels; null: any")
+
+
+class GraphOutput(_Document):
+    """What a graph gives: float32, (N, 1, H*scale, W*scale) probabilities, or an RGB image in [0, 1]."""
+
+    name: str
+    kind: Literal["probability", "image"]
+    dtype: Literal["float32"] = "float32"
+    scale: int = Field(1, ge=1, description="output pixels per input pixel along each axis")
+
+
+class Normalisation(_Document):
+    """How the network sees a pixel: (value/255 - mean) / std, RGB. Done inside the graph, stated for the record."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    inside_graph: Literal[True] = True
+
+
+class Graph(_Document):
+    """One ONNX file and how to talk to it."""
+
+    file: str
+    input: GraphInput
+    output: GraphOutput
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    halo: int = Field(
+        0, ge=0, description="pixels of context, in input pixels, beyond which the output no longer changes"
+    )
+    threshold: float | None = Field(
+        None, gt=0, lt=1, description="probability at and above which a pixel is crack (ODS on the calibration list)"
+    )
+
+    @model_validator(mode="after")
+    def _probability_needs_threshold(self) -> Graph:
+        if self.output.kind == "probability" and self.threshold is None:
+            raise ValueError(f"graph {self.file} gives probabilities but has no threshold")
+        return self
+
+
+class FileEntry(_Document):
+    """A file of the bundle, by its content."""
+
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
+
+
+class Parity(_Document):
+    """The exported graph against PyTorch on real images; differences of probabilities, or of [0, 1] values."""
+
+    max_abs: float = Field(ge=0)
+    mean_abs: float = Field(ge=0)
+    sizes: tuple[tuple[int, int], ...] = Field(description="(height, width) of the inputs compared, in pixels")
+    images: int = Field(ge=1)
+    limit: float = Field(gt=0)
+
+
+class Lineage(_Document):
+    """Where the weights come from."""
+
+    recipe: dict[str, Any]
+    dataset_fingerprint: str = Field(description="SHA-256 over the names and contents of the training list")
+    seed: int
+    metrics: dict[str, float]
+    versions: dict[str, str]
+
+
+class Manifest(_Document):
+    """`manifest.json` of a bundle."""
+
+    schema_version: SchemaVersion = CURRENT
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    task: Literal["crack-segmentation"] = "crack-segmentation"
+    scale: int = Field(1, ge=1, description="super-resolution factor: fused output pixels per camera pixel")
+    normalisation: Normalisation
+    graphs: dict[Role, Graph] = Field(min_length=1)
+    parity: dict[Role, Parity] = Field(default_factory=dict)
+    files: dict[str, FileEntry] = Field(min_length=1)
+    lineage: Lineage
+
+    @field_validator("files")
+    @classmethod
+    def _stay_inside(cls, files: dict[str, FileEntry]) -> dict[str, FileEntry]:
+        for name in files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or name == MANIFEST_NAME:
+                raise ValueError(f"files names {name!r}; expected a relative path inside the bundle")
+        return files
+
+    @model_validator(mode="after")
+    def _graphs_are_listed(self) -> Manifest:
+        for role, graph in self.graphs.items():
+            if graph.file not in self.files:
+                raise ValueError(f"graph {role} is {graph.file!r}, which `files` does not list")
+        return self
+
+    def to_json(self) -> str:
+        """The manifest as it is stored: sorted keys, so that equal manifests have equal hashes."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+
+
+class Bundle:
+    """A verified bundle on disk.
+
+    Attributes:
+        path: the folder.
+        manifest: its manifest.
+        id: SHA-256 of `manifest.json`: names the exact model in every message.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, manifest_sha256: str) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.id = manifest_sha256
+
+    def graph_path(self, role: Role) -> Path:
+        """Path of a graph's ONNX file.
+
+        Raises:
+            BundleError: the bundle holds no graph of that role.
+        """
+        graph = self.graph(role)
+        return self.path / graph.file
+
+    def graph(self, role: Role) -> Graph:
+        """A graph's entry in the manifest.
+
+        Raises:
+            BundleError: the bundle holds no graph of that role.
+        """
+        try:
+            return self.manifest.graphs[role]
+        except KeyError:
+            raise BundleError(
+                f"bundle {self.path} holds no graph {role!r}",
+                expected=f"one of: {', '.join(sorted(self.manifest.graphs))}",
+                fix="choose another mode, or export the bundle again with that graph",
+            ) from None
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `manifest.json` of a bundle without checking its files.
+
+    Raises:
+        ManifestError: the manifest is missing, malformed, or of a newer major version.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise ManifestError(
+            f"{folder} is no bundle: it has no {MANIFEST_NAME}",
+            expected="a folder made by `fissura export`",
+            fix="check the path; `examples/bundles/tiny` is a bundle to try",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path} cannot be read: {error}") from error
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ManifestError(
+            f"{path}: {where}: {first['msg']}",
+            expected="a manifest written by `fissura export`",
+            fix="export the bundle again, or fetch it again",
+        ) from error
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check every file against its SHA-256.
+
+    Raises:
+        ManifestError: see `read_manifest`.
+        BundleError: a file is missing.
+        HashMismatchError: a file differs from the manifest.
+    """
+    manifest = read_manifest(folder)
+    for name, entry in manifest.files.items():
+        _check_file(folder / name, entry)
+    return Bundle(folder, manifest, sha256(folder / MANIFEST_NAME))
+
+
+def _check_file(path: Path, entry: FileEntry) -> None:
+    if not path.is_file():
+        raise BundleError(
+            f"{path} is missing", expected="every file that the manifest lists", fix="fetch the bundle again"
+        )
+    size = path.stat().st_size
+    found = sha256(path) if size == entry.size_bytes else f"{size} bytes"
+    if found != entry.sha256:
+        expected = entry.sha256 if size == entry.size_bytes else f"{entry.size_bytes} bytes"
+        raise HashMismatchError(
+            f"{path} is not the file that was exported: found {found}",
+            expected=expected,
+            fix="the file is damaged or was changed: fetch or export the bundle again",
+        )

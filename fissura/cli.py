@@ -1,0 +1,97 @@
+"""The `fissura` command: a table of sub-commands. Only the chosen one's module is imported."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import Protocol
+
+from fissura import __version__
+from fissura.errors import EXIT_CODE, FissuraError, MissingDependencyError
+
+
+class CommandModule(Protocol):
+    """What a module in the table offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the sub-command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the work and return the exit code."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One row: where a sub-command lives, what it is for, and the extra that installs what it needs."""
+
+    module: str
+    summary: str
+    extra: str
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command("edge_runtime.demo", "find cracks in sample images, over MQTT, with a report", "edge"),
+    "run": Command("edge_runtime.cli", "camera frames in, crack detections out", "edge"),
+    "doctor": Command("edge_runtime.doctor", "what this machine can do, what is missing, how to mend it", "edge"),
+    "bench": Command("edge_runtime.bench", "latency and throughput of a bundle on this device", "edge"),
+    "bundle": Command("fissura.bundle_cli", "inspect and verify a model bundle", ""),
+    "data": Command("train.data.cli", "list and check data sets, make synthetic pavement", "train"),
+    "train": Command("train.cli", "train a network from a recipe", "train"),
+    "eval": Command("export.evaluate", "score a checkpoint or a bundle on a data set", "export"),
+    "calibrate": Command("calibration.cli", "choose the decision threshold of a bundle on real images", "edge"),
+    "export": Command("export.cli", "turn a checkpoint into a bundle", "export"),
+}
+
+# The wheel holds what a vehicle needs; these come with a checkout of the project only.
+CHECKOUT_ONLY = ("train", "export", "calibration")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code (0 done, 1 a check failed, 2 bad input, 130 interrupted)."""
+    words = sys.argv[1:] if argv is None else argv
+    name = next((word for word in words if not word.startswith("-")), None)
+    try:
+        return _dispatch(words, name)
+    except FissuraError as error:
+        print(f"fissura{f' {name}' if name in COMMANDS else ''}: error: {error}", file=sys.stderr)
+        return EXIT_CODE
+    except BrokenPipeError:
+        return EXIT_CODE
+    except KeyboardInterrupt:
+        print("fissura: interrupted", file=sys.stderr)
+        return 130
+
+
+def _dispatch(words: list[str], name: str | None) -> int:
+    parser = argparse.ArgumentParser(prog="fissura", description="Finds cracks in roads and concrete, on the device.")
+    parser.add_argument("--version", action="version", version=f"fissura {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    module: CommandModule | None = None
+    for row, command in COMMANDS.items():
+        subparser = subparsers.add_parser(row, help=command.summary, description=command.summary)
+        if row == name:
+            module = _import(row, command)
+            module.add_arguments(subparser)
+    arguments = parser.parse_args(words)
+    assert module is not None  # argparse has refused unknown names
+    return module.run(arguments)
+
+
+def _import(name: str, command: Command) -> CommandModule:
+    try:
+        module: CommandModule = importlib.import_module(command.module)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing in CHECKOUT_ONLY:
+            raise MissingDependencyError(
+                f"`fissura {name}` is not part of the installed package",
+                expected="a checkout of the project: the wheel holds only what a vehicle needs",
+                fix=f"in a checkout: pip install -e '.[{command.extra}]'",
+            ) from error
+        raise MissingDependencyError(
+            f"`fissura {name}` needs the Python package {missing!r}, which is not installed",
+            fix=f"pip install 'fissura[{command.extra}]'" if command.extra else f"pip install {missing}",
+        ) from error
+    return module

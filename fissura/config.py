@@ -1,0 +1,129 @@
+"""Strict YAML configuration: an unknown key is an error that names the key, the nearest valid one and the line."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fissura.errors import ConfigError
+
+T = TypeVar("T", bound="Config")
+
+
+class Config(BaseModel):
+    """Base of every configuration class: immutable, refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def load_config(kind: type[T], path: Path, overrides: dict[str, Any] | None = None) -> T:
+    """Read a YAML file into a configuration class.
+
+    Args:
+        kind: the configuration class.
+        path: the YAML file.
+        overrides: dotted keys that replace values of the file, for example ``{"trainer.epochs": 5}``.
+
+    Raises:
+        ConfigError: the file is missing or no YAML, a key is unknown, or a value is out of range.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", expected="a YAML file") from error
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds a {type(values).__name__}", expected="keys and values (a YAML mapping)")
+    for key, value in (overrides or {}).items():
+        _set(values, key, value)
+    return parse_config(kind, values, origin=str(path), lines=_line_numbers(tree))
+
+
+def parse_config(
+    kind: type[T], values: dict[str, Any], *, origin: str, lines: dict[tuple[str, ...], int] | None = None
+) -> T:
+    """Build a configuration class from values that come from `origin`.
+
+    Raises:
+        ConfigError: a key is unknown, or a value is out of range.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _explain(kind, error, origin, lines or {}) from error
+
+
+def _explain(
+    kind: type[BaseModel], error: ValidationError, origin: str, lines: dict[tuple[str, ...], int]
+) -> ConfigError:
+    # An unknown key comes first: it is often the cause of the "missing" error that stands beside it.
+    problem = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
+    path = tuple(str(part) for part in problem["loc"])
+    line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
+    where = f"{origin}, line {line}" if line else origin
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        valid = _keys_at(kind, path[:-1])
+        near = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0.5)
+        return ConfigError(
+            f"{where}: unknown key {key!r}",
+            expected=f"one of: {', '.join(valid)}" if valid else "",
+            fix=f"did you mean {near[0]!r}?" if near else "remove it",
+        )
+    found = "" if problem["type"] == "missing" else f" (found {problem['input']!r})"
+    return ConfigError(f"{where}: {key}: {problem['msg']}{found}" if key else f"{where}: {problem['msg']}")
+
+
+def _keys_at(kind: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    """Valid keys of the section at `path`, walking nested models, optionals, unions, lists and dictionaries."""
+    kinds: list[Any] = [kind]
+    for part in path:
+        kinds = [nested for k in kinds for nested in _step(k, part)]
+    return sorted({name for k in kinds if _is_model(k) for name in k.model_fields})
+
+
+def _step(kind: Any, part: str) -> list[Any]:
+    if _is_model(kind):
+        field = kind.model_fields.get(part)
+        return [] if field is None else _models_in(field.annotation)
+    return [kind]  # an index of a list, a key of a dictionary or the tag of a union: stay at the element
+
+
+def _models_in(annotation: Any) -> list[Any]:
+    if _is_model(annotation):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, last = dotted.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{dotted!r} cannot be set: {section!r} is a value, not a section")
+    values[last] = value
+
+
+def _line_numbers(node: yaml.Node | None, prefix: tuple[str, ...] = ()) -> dict[tuple[str, ...], int]:
+    lines: dict[tuple[str, ...], int] = {}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            path = (*prefix, str(key.value))
+            lines[path] = key.start_mark.line + 1
+            lines.update(_line_numbers(value, path))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines.update(_line_numbers(value, (*prefix, str(index))))
+    return lines

@@ -1,0 +1,174 @@
+"""Image/mask folders: how a data set lies on disk, its split, and its fingerprint.
+
+::
+
+    SET/images/ID.{jpg,png,...}   SET/masks/ID.png   SET/train.txt   SET/test.txt   (one ID a line)
+
+Without list files the split is drawn with a seed. `FISSURA_DATA` names a folder of such sets.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from fissura.errors import DatasetError, ImageError
+from fissura.files import sha256
+from fissura.imaging.images import IMAGE_SUFFIXES, Mask, RgbImage, read_mask, read_rgb
+
+DATA_VARIABLE = "FISSURA_DATA"
+DRAWN_TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and its mask, by path."""
+
+    id: str
+    image: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A split of a data set.
+
+    Attributes:
+        root: the folder.
+        split: name of the split.
+        samples: in the order of the list file, or sorted by ID.
+    """
+
+    root: Path
+    split: str
+    samples: tuple[Sample, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the set: its folder's."""
+        return self.root.name
+
+    def fingerprint(self) -> str:
+        """SHA-256 over IDs and contents of images and masks, in the split's order."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            digest.update(f"{sample.id} {sha256(sample.image)} {sha256(sample.mask)}\n".encode())
+        return digest.hexdigest()
+
+
+def data_folder() -> Path | None:
+    """The folder of data sets that `FISSURA_DATA` names; None where it is not set or not there."""
+    value = os.environ.get(DATA_VARIABLE)
+    return Path(value) if value and Path(value).is_dir() else None
+
+
+def find_dataset(name: str) -> Path:
+    """Folder of a data set, given its path or its name below `FISSURA_DATA`.
+
+    Raises:
+        DatasetError: there is no such folder.
+    """
+    given = Path(name)
+    if given.is_dir():
+        return given
+    folder = data_folder()
+    if folder is not None and (folder / name).is_dir():
+        return folder / name
+    known = sorted(path.name for path in folder.iterdir() if (path / "images").is_dir()) if folder else []
+    near = difflib.get_close_matches(name, known, n=1)
+    raise DatasetError(
+        f"there is no data set {name!r}",
+        expected=f"a folder, or one of: {', '.join(known)}" if known else "a folder that holds `images/` and `masks/`",
+        fix=f"did you mean {near[0]!r}?" if near else f"set {DATA_VARIABLE} to the folder that holds your data sets",
+    )
+
+
+def load_dataset(root: Path, split: str, *, drop: tuple[str, ...] = (), seed: int = 0) -> Dataset:
+    """List the samples of a split.
+
+    Args:
+        root: folder with `images/` and `masks/`.
+        split: name of a list file without its suffix (``train``, ``test``), or ``all``.
+        drop: IDs to leave out.
+        seed: of the drawn split, where the folder has no list files.
+
+    Raises:
+        DatasetError: no images, no such split, an ID without image or mask, or nothing left.
+    """
+    images = find_images(root)
+    ids = [name for name in _split_ids(root, split, sorted(images), seed) if name not in drop]
+    if not ids:
+        raise DatasetError(f"split {split!r} of {root} is empty", expected="at least one ID")
+    samples = []
+    for name in ids:
+        mask = root / "masks" / f"{name}.png"
+        if name not in images or not mask.is_file():
+            lacking = "image" if name not in images else "mask"
+            where = root / ("images" if name not in images else "masks")
+            raise DatasetError(
+                f"{root}: {name!r} of split {split!r} has no {lacking} in {where}",
+                expected=f"{where / name}.png",
+                fix=f"see `fissura data check {root}`",
+            )
+        samples.append(Sample(name, images[name], mask))
+    return Dataset(root, split, tuple(samples))
+
+
+def find_images(root: Path) -> dict[str, Path]:
+    """Images of a data set by ID (the file name without its suffix).
+
+    Raises:
+        DatasetError: there are none, or two files share an ID.
+    """
+    folder = root / "images"
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise DatasetError(f"{folder} holds {found[path.stem].name} and {path.name}", expected="one image an ID")
+        found[path.stem] = path
+    if not found:
+        raise DatasetError(
+            f"data set {root} holds no images",
+            expected=f"{folder}/ with {', '.join(IMAGE_SUFFIXES)} files",
+            fix="check the path",
+        )
+    return found
+
+
+def read_sample(sample: Sample) -> tuple[RgbImage, Mask]:
+    """Read image and mask: (H, W, 3) uint8 RGB and (H, W) bool.
+
+    Raises:
+        ImageError: one cannot be read, or their sizes differ.
+    """
+    image, mask = read_rgb(sample.image), read_mask(sample.mask)
+    if image.shape[:2] != mask.shape:
+        raise ImageError(
+            f"mask {sample.mask} is {mask.shape[1]}x{mask.shape[0]} pixels",
+            expected=f"the size of its image {sample.image.name}: {image.shape[1]}x{image.shape[0]}",
+            fix="see `fissura data check`",
+        )
+    return image, mask
+
+
+def _split_ids(root: Path, split: str, ids: list[str], seed: int) -> list[str]:
+    if split == "all":
+        return ids
+    lists = {path.stem: path for path in sorted(root.glob("*.txt"))}
+    if split in lists:
+        return [line.strip() for line in lists[split].read_text(encoding="utf-8").splitlines() if line.strip()]
+    if "train" in lists or "test" in lists or split not in ("train", "test"):
+        raise DatasetError(
+            f"data set {root} has no split {split!r}",
+            expected=f"one of: {', '.join(['all', *lists]) if lists else 'all, train, test'}",
+        )
+    drawn = ids.copy()
+    random.Random(seed).shuffle(drawn)
+    count = max(1, round(DRAWN_TEST_SHARE * len(drawn))) if len(drawn) > 1 else 0
+    return sorted(drawn[:count]) if split == "test" else sorted(drawn[count:])

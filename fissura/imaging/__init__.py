@@ -1,0 +1,1 @@
+"""Pre- and post-processing, shared by training validation, calibration and the runtime."""

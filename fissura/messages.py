@@ -1,0 +1,115 @@
+"""Messages on the wire. JSON, UTF-8; units are in the field names; pixels are camera-frame pixels.
+
+Readers tolerate unknown fields and gate on the major `schema_version`. `fissura/schemas/` holds the JSON schemas.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fissura.schema_version import CURRENT, SchemaVersion
+
+Pixels = Annotated[float, Field(ge=0)]
+Millimetres = Annotated[float, Field(ge=0)]
+Point = tuple[float, float]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    schema_version: SchemaVersion = CURRENT
+    uuid: UUID = Field(default_factory=uuid4, description="deduplicate by this: delivery is at least once")
+    serial: str = Field(description="device serial")
+    sent_utc: datetime | None = Field(None, description="when the message was made")
+
+    def to_json(self) -> bytes:
+        """The message as it goes out: compact JSON, UTF-8."""
+        return self.model_dump_json().encode()
+
+
+class FrameStamp(BaseModel):
+    """Which camera frame, and when it was captured."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    source: str = Field(description="source name, for example 'front'")
+    sequence: int = Field(ge=0, description="counts frames of this source since the start")
+    captured_utc: datetime
+    captured_monotonic_ns: int = Field(ge=0, description="the device's monotonic clock at capture, nanoseconds")
+    clock_quality: Literal["unsynchronised", "ntp", "gnss", "file"] = "unsynchronised"
+    width_px: int = Field(gt=0)
+    height_px: int = Field(gt=0)
+    name: str | None = Field(None, description="file name, where the frame came from a file")
+    gsd_mm_per_px: float | None = Field(None, gt=0, description="ground sampling distance")
+
+
+class CrackGeometry(BaseModel):
+    """One crack in one frame, in camera-frame pixels; x to the right, y down, from the frame's top left corner."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    length_px: Pixels = Field(description="length of the skeleton, all branches")
+    mean_width_px: Pixels
+    max_width_px: Pixels
+    area_px: Pixels
+    length_mm: Millimetres | None = None
+    mean_width_mm: Millimetres | None = None
+    max_width_mm: Millimetres | None = None
+    bbox_px: tuple[float, float, float, float] = Field(description="x, y, width, height")
+    polygon_px: tuple[Point, ...] = Field(description="outer outline, (x, y) points, closed implicitly")
+
+
+class ModelStamp(BaseModel):
+    """Which model saw it, and how it was run."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+    name: str
+    bundle_id: str = Field(description="SHA-256 of the bundle's manifest")
+    mode: str = Field(description="graphs that ran: 'fused', 'sr+segmentation', 'segmentation'")
+    engine: str
+    threshold: float = Field(gt=0, lt=1)
+
+
+class Detection(_Message):
+    """A crack was seen. Topic `detection`."""
+
+    event_id: UUID = Field(description="one crack seen in many frames is one event")
+    phase: Literal["new", "update", "end"] = "new"
+    mission_id: str
+    frame: FrameStamp
+    crack: CrackGeometry
+    confidence: float = Field(ge=0, le=1, description="mean probability over the crack's pixels")
+    model: ModelStamp
+
+
+class Status(_Message):
+    """Whether the device is there. Topic `status`, retained; the broker sends the 'offline' one as last will."""
+
+    state: Literal["online", "offline", "error"]
+    reason: str | None = Field(None, description="'stopped', 'connection lost', or what went wrong")
+    mission_id: str | None = None
+    version: str | None = Field(None, description="fissura's version")
+    bundle_id: str | None = None
+
+
+class Telemetry(_Message):
+    """How the device is doing. Topic `telemetry`; dropped before detections when the spool is full."""
+
+    mission_id: str
+    uptime_s: float = Field(ge=0)
+    frames: int = Field(ge=0, description="frames processed")
+    frames_per_second: float = Field(ge=0)
+    drops: dict[str, int] = Field(description="frames not processed, by cause")
+    frame_age_s: float | None = Field(None, ge=0, description="since the last frame arrived; null before the first")
+    detections: int = Field(ge=0)
+    spool_rows: int = Field(ge=0)
+    spool_bytes: int = Field(ge=0)
+    stage_ms: dict[str, float] = Field(description="median latency of each stage, milliseconds")
+
+
+MESSAGES: dict[str, type[_Message]] = {"detection": Detection, "status": Status, "telemetry": Telemetry}

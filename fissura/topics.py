@@ -1,0 +1,69 @@
+"""MQTT topics: one table with direction, quality of service, retention and the highest rate.
+
+Topics hang below `fissura/v1/<serial>/`; client ids are `<serial>-run` (this runtime) and `<serial>-agent` (updates).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from fissura.errors import ConfigError
+
+ROOT = "fissura/v1"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One row of the table.
+
+    Attributes:
+        suffix: below `fissura/v1/<serial>/`.
+        sender: who publishes.
+        qos: MQTT quality of service.
+        retain: whether the broker keeps the last message.
+        max_rate_hz: highest rate in messages a second; None: one a crack, metered by the spool.
+    """
+
+    suffix: str
+    sender: Literal["device", "operator"]
+    qos: Literal[0, 1]
+    retain: bool
+    max_rate_hz: float | None
+
+    def of(self, serial: str) -> str:
+        """The full topic of a device.
+
+        Example:
+            >>> DETECTION.of("truck-07")
+            'fissura/v1/truck-07/detection'
+        """
+        return f"{ROOT}/{check_serial(serial)}/{self.suffix}"
+
+
+DETECTION = Topic("detection", "device", qos=1, retain=False, max_rate_hz=None)
+STATUS = Topic("status", "device", qos=1, retain=True, max_rate_hz=1.0)
+TELEMETRY = Topic("telemetry", "device", qos=1, retain=False, max_rate_hz=1.0)
+
+TOPICS: dict[str, Topic] = {"detection": DETECTION, "status": STATUS, "telemetry": TELEMETRY}
+
+
+def client_id(serial: str, role: Literal["run", "agent"] = "run") -> str:
+    """MQTT client id of one of a device's two connections."""
+    return f"{check_serial(serial)}-{role}"
+
+
+def check_serial(serial: str) -> str:
+    """Return the serial if it can stand in a topic and in a client id.
+
+    Raises:
+        ConfigError: it is empty, too long, or has a character that MQTT gives a meaning to.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,48}", serial):
+        raise ConfigError(
+            f"device serial {serial!r} cannot stand in a topic",
+            expected="1 to 48 letters, digits, '.', '_' or '-'",
+            fix="set --serial",
+        )
+    return serial

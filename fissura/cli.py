@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from dataclasses import dataclass
+from importlib.metadata import metadata
 from typing import Protocol
 
 from fissura import __version__
@@ -51,17 +53,32 @@ CHECKOUT_ONLY = ("train", "export", "calibration")
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 done, 1 a check failed, 2 bad input, 130 interrupted)."""
     words = sys.argv[1:] if argv is None else argv
-    name = next((word for word in words if not word.startswith("-")), None)
+    first = next((word for word in words if not word.startswith("-")), None)
+    name = first if first in COMMANDS else None
     try:
-        return _dispatch(words, name)
+        code = _dispatch(words, name)
+        sys.stdout.flush()  # here, where a reader that has gone away is still a clean end
     except FissuraError as error:
-        print(f"fissura{f' {name}' if name in COMMANDS else ''}: error: {error}", file=sys.stderr)
-        return EXIT_CODE
+        return _fail(name, str(error))
     except BrokenPipeError:
+        # The interpreter flushes stdout once more at exit; into nothing, so that it stays silent.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_CODE
+    except ModuleNotFoundError as error:
+        if name is None or (error.name or "").startswith(("fissura", "edge_runtime")):
+            raise  # our own mistake, which no installation mends
+        return _fail(name, str(_missing(name, error)))
+    except OSError as error:  # a full disk, a path without permission
+        return _fail(name, str(error))
     except KeyboardInterrupt:
         print("fissura: interrupted", file=sys.stderr)
         return 130
+    return code
+
+
+def _fail(name: str | None, message: str) -> int:
+    print(f"fissura{f' {name}' if name else ''}: error: {message}", file=sys.stderr)
+    return EXIT_CODE
 
 
 def _dispatch(words: list[str], name: str | None) -> int:
@@ -72,26 +89,35 @@ def _dispatch(words: list[str], name: str | None) -> int:
     for row, command in COMMANDS.items():
         subparser = subparsers.add_parser(row, help=command.summary, description=command.summary)
         if row == name:
-            module = _import(row, command)
+            module = importlib.import_module(command.module)
             module.add_arguments(subparser)
     arguments = parser.parse_args(words)
     assert module is not None  # argparse has refused unknown names
     return module.run(arguments)
 
 
-def _import(name: str, command: Command) -> CommandModule:
-    try:
-        module: CommandModule = importlib.import_module(command.module)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        if missing in CHECKOUT_ONLY:
-            raise MissingDependencyError(
-                f"`fissura {name}` is not part of the installed package",
-                expected="a checkout of the project: the wheel holds only what a vehicle needs",
-                fix=f"in a checkout: pip install -e '.[{command.extra}]'",
-            ) from error
-        raise MissingDependencyError(
-            f"`fissura {name}` needs the Python package {missing!r}, which is not installed",
-            fix=f"pip install 'fissura[{command.extra}]'" if command.extra else f"pip install {missing}",
-        ) from error
-    return module
+def _missing(name: str, error: ModuleNotFoundError) -> MissingDependencyError:
+    """Says what brings the module that a command lacks: a checkout of the project, or an extra of the package."""
+    command = COMMANDS[name]
+    missing = error.name or ""
+    in_checkout = f"pip install -e '.[{command.extra}]'"
+    if missing in CHECKOUT_ONLY:
+        return MissingDependencyError(
+            f"`fissura {name}` is not part of the installed package",
+            expected="a checkout of the project: the wheel holds only what a vehicle needs",
+            fix=f"clone the project's repository ({_home()}), then in its folder: {in_checkout}",
+        )
+    if command.module.split(".")[0] in CHECKOUT_ONLY:
+        fix = f"in the checkout: {in_checkout}"
+    else:
+        fix = f"pip install 'fissura[{command.extra}]'" if command.extra else f"pip install {missing}"
+    return MissingDependencyError(
+        f"`fissura {name}` needs the Python package {missing!r}, which is not installed", fix=fix
+    )
+
+
+def _home() -> str:
+    """The project's address, as the installed package states it."""
+    rows = metadata("fissura").get_all("Project-URL") or []
+    urls = dict(row.split(", ", 1) for row in rows)
+    return urls.get("Repository") or urls.get("Documentation") or "see its README"

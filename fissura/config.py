@@ -29,7 +29,7 @@ def load_config(kind: type[T], path: Path, overrides: dict[str, Any] | None = No
         overrides: dotted keys that replace values of the file, for example ``{"trainer.epochs": 5}``.
 
     Raises:
-        ConfigError: the file is missing or no YAML, a key is unknown, or a value is out of range.
+        ConfigError: the file is missing or no YAML, a key is unknown or stands twice, or a value is out of range.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -37,14 +37,15 @@ def load_config(kind: type[T], path: Path, overrides: dict[str, Any] | None = No
         raise ConfigError(f"{path} cannot be read: {error}", expected="a YAML file") from error
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines = _line_numbers(tree, path)
         values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2024-13-45 reads as a date
         raise ConfigError(f"{path} is no YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds a {type(values).__name__}", expected="keys and values (a YAML mapping)")
     for key, value in (overrides or {}).items():
         _set(values, key, value)
-    return parse_config(kind, values, origin=str(path), lines=_line_numbers(tree))
+    return parse_config(kind, values, origin=str(path), lines=lines)
 
 
 def parse_config(
@@ -116,14 +117,21 @@ def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
     values[last] = value
 
 
-def _line_numbers(node: yaml.Node | None, prefix: tuple[str, ...] = ()) -> dict[tuple[str, ...], int]:
+def _line_numbers(node: yaml.Node | None, path: Path, prefix: tuple[str, ...] = ()) -> dict[tuple[str, ...], int]:
+    """Line of every key, by its path; refuses a key that stands twice, of which YAML would keep the last."""
     lines: dict[tuple[str, ...], int] = {}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            path = (*prefix, str(key.value))
-            lines[path] = key.start_mark.line + 1
-            lines.update(_line_numbers(value, path))
+            keys = (*prefix, str(key.value))
+            line = key.start_mark.line + 1
+            if keys in lines:
+                raise ConfigError(
+                    f"{path}, line {line}: key {'.'.join(keys)!r} stands on line {lines[keys]} already",
+                    expected="every key once",
+                )
+            lines[keys] = line
+            lines.update(_line_numbers(value, path, keys))
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            lines.update(_line_numbers(value, (*prefix, str(index))))
+            lines.update(_line_numbers(value, path, (*prefix, str(index))))
     return lines

@@ -162,7 +162,11 @@ def _split_ids(root: Path, split: str, ids: list[str], seed: int) -> list[str]:
         return ids
     lists = {path.stem: path for path in sorted(root.glob("*.txt"))}
     if split in lists:
-        return [line.strip() for line in lists[split].read_text(encoding="utf-8").splitlines() if line.strip()]
+        try:
+            lines = lists[split].read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{lists[split]} cannot be read: {error}", expected="one ID a line") from error
+        return [line.strip() for line in lines if line.strip()]
     if "train" in lists or "test" in lists or split not in ("train", "test"):
         raise DatasetError(
             f"data set {root} has no split {split!r}",

@@ -68,17 +68,40 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.chmod(0o755)
-        old: Path | None = None
-        if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
-            path.replace(old / path.name)
-        aside.replace(path)
+        _sync_tree(aside)
+        _take_place(aside, path)
         sync_folder(path.parent)
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def _sync_tree(folder: Path) -> None:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            descriptor = os.open(Path(parent, name), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_folder(Path(parent))
+
+
+def _take_place(aside: Path, path: Path) -> None:
+    """Rename a folder over another; when the second rename fails, the old folder stands again."""
+    if not path.exists():
+        aside.replace(path)
+        return
+    attic = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
+    old = attic / path.name
+    path.replace(old)
+    try:
+        aside.replace(path)
+    except BaseException:
+        old.replace(path)
+        attic.rmdir()
+        raise
+    shutil.rmtree(attic, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

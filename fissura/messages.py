@@ -5,17 +5,19 @@ Readers tolerate unknown fields and gate on the major `schema_version`. `fissura
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timezone
 from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from fissura.schema_version import CURRENT, SchemaVersion
 
 Pixels = Annotated[float, Field(ge=0)]
 Millimetres = Annotated[float, Field(ge=0)]
 Point = tuple[float, float]
+# A time without a zone is refused: a reader could not tell it from local time.
+UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(timezone.utc))]
 
 
 class _Message(BaseModel):
@@ -24,7 +26,7 @@ class _Message(BaseModel):
     schema_version: SchemaVersion = CURRENT
     uuid: UUID = Field(default_factory=uuid4, description="deduplicate by this: delivery is at least once")
     serial: str = Field(description="device serial")
-    sent_utc: datetime | None = Field(None, description="when the message was made")
+    sent_utc: UtcTime | None = Field(None, description="when the message was made")
 
     def to_json(self) -> bytes:
         """The message as it goes out: compact JSON, UTF-8."""
@@ -38,7 +40,7 @@ class FrameStamp(BaseModel):
 
     source: str = Field(description="source name, for example 'front'")
     sequence: int = Field(ge=0, description="counts frames of this source since the start")
-    captured_utc: datetime
+    captured_utc: UtcTime
     captured_monotonic_ns: int = Field(ge=0, description="the device's monotonic clock at capture, nanoseconds")
     clock_quality: Literal["unsynchronised", "ntp", "gnss", "file"] = "unsynchronised"
     width_px: int = Field(gt=0)

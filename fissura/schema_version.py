@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 SUPPORTED_MAJOR = 1
 CURRENT = "1.0"
@@ -22,4 +22,6 @@ def _readable(value: str) -> str:
     return value
 
 
-SchemaVersion = Annotated[str, AfterValidator(_readable)]
+SchemaVersion = Annotated[
+    str, AfterValidator(_readable), Field(json_schema_extra={"pattern": rf"^{SUPPORTED_MAJOR}\.\d+$"})
+]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fissura.messages import MESSAGES, Detection, Status
+from fissura.topics import TOPICS
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "messages"
+GOLDEN_FILES = sorted(GOLDEN.glob("*/*.json"))
+
+
+def kind_of(path: Path) -> str:
+    return path.stem.split("-")[0]
+
+
+def test_every_message_has_golden_files_of_version_1_0() -> None:
+    assert {kind_of(path) for path in GOLDEN_FILES if path.parent.name == "1.0"} == set(MESSAGES)
+
+
+@pytest.mark.parametrize("path", GOLDEN_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_golden_messages_are_read_as_they_were_meant(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    message = MESSAGES[kind_of(path)].model_validate_json(text)
+    assert message.schema_version == path.parent.name
+    read = json.loads(message.to_json())
+    for key, value in json.loads(text).items():
+        assert read[key] == value, key
+
+
+def test_unknown_fields_of_a_newer_minor_version_are_tolerated() -> None:
+    values = json.loads((GOLDEN / "1.0" / "detection.json").read_text())
+    values["schema_version"] = "1.9"
+    values["weather"] = "rain"
+    values["crack"]["depth_mm"] = 3
+    assert Detection.model_validate(values).confidence == 0.87
+
+
+def test_a_newer_major_version_is_refused() -> None:
+    values = json.loads((GOLDEN / "1.0" / "status-online.json").read_text()) | {"schema_version": "2.0"}
+    with pytest.raises(ValidationError, match=r"reads 1\.x"):
+        Status.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        (None, "confidence", 1.01),
+        (None, "confidence", float("nan")),
+        (None, "phase", "middle"),
+        ("crack", "length_px", -1),
+        ("crack", "mean_width_mm", float("inf")),
+        ("frame", "width_px", 0),
+        ("frame", "gsd_mm_per_px", 0),
+        ("frame", "captured_utc", "2026-03-02T08:15:30"),  # without a zone nobody knows when that was
+        ("model", "threshold", 1.0),
+    ],
+)
+def test_impossible_values_are_refused(part: str | None, key: str, value: object) -> None:
+    values = json.loads((GOLDEN / "1.0" / "detection.json").read_text())
+    (values[part] if part else values)[key] = value
+    with pytest.raises(ValidationError):
+        Detection.model_validate(values)
+
+
+@given(st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2100, 1, 1)), st.integers(-12, 14))
+def test_times_of_any_zone_go_out_as_utc(time: datetime, hours: int) -> None:
+    local = time.replace(tzinfo=timezone(timedelta(hours=hours)))
+    status = Status(serial="s", state="online", sent_utc=local)
+    text = json.loads(status.to_json())["sent_utc"]
+    assert text.endswith("Z")
+    assert Status.model_validate_json(status.to_json()).sent_utc == local
+
+
+def test_every_message_gets_its_own_uuid() -> None:
+    assert len({Status(serial="s", state="online").uuid for _ in range(100)}) == 100
+
+
+def test_messages_and_topics_are_the_same_set() -> None:
+    assert set(MESSAGES) == set(TOPICS)

@@ -1,0 +1,104 @@
+"""What a recipe may say. One YAML file a recipe, in `train/recipes/`; every key is checked."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from fissura.config import Config, load_config
+from fissura.errors import ConfigError
+from train.data.augment import AugmentConfig
+from train.data.sets import SetConfig
+from train.model import ModelConfig
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class DataConfig(Config):
+    """Which images, in which portions."""
+
+    train: tuple[SetConfig, ...] = Field(min_length=1)
+    validation: tuple[SetConfig, ...] = Field(min_length=1)
+    batch_size: PositiveInt = 2
+    steps_per_epoch: PositiveInt | None = Field(None, description="null: each image once an epoch")
+    crop: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="height, width of random crops, pixels; null: whole images, which must then share one size"
+    )
+    workers: int = Field(1, ge=0, description="processes that load and augment images; 0: none beside the trainer")
+
+
+class OptimiserConfig(Config):
+    """Adam and its learning rate over time.
+
+    `one_cycle` rises to `learning_rate` over the first `warm_up` share of the steps and falls to zero by cosine.
+    """
+
+    learning_rate: float = Field(3e-4, gt=0)
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    warm_up: float = Field(0.1, gt=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float | None = Field(None, gt=0)
+
+
+class JointConfig(Config):
+    """Joint super-resolution and segmentation: ``(1 - beta) L1 + beta SS`` (paper 004, equation 6).
+
+    `high_resolution` is the share of the segmentation loss that is taken on the original high-resolution image
+    instead of the super-resolved one, so that the segmentation graph also serves frames that need no enlargement
+    (0 is the paper's loss).
+    """
+
+    beta: float = Field(0.3, ge=0, le=1)
+    high_resolution: float = Field(0.0, ge=0, le=1)
+
+
+class EvaluationConfig(Config):
+    """How each epoch is scored."""
+
+    tolerance_px: float = Field(2.0, ge=0)
+    every_epochs: PositiveInt = 1
+
+
+class Recipe(Config):
+    """Everything that decides a training run."""
+
+    name: str
+    seed: int = Field(1, ge=0)
+    epochs: PositiveInt
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    loss: dict[str, Any]
+    joint: JointConfig | None = None
+    augmentation: AugmentConfig = AugmentConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _joint_needs_super_resolution(self) -> Recipe:
+        if (self.joint is None) != (self.model.super_resolution is None):
+            raise ValueError("`joint` and `model.super_resolution` go together: give both or neither")
+        return self
+
+
+def load_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
+    """Load a recipe by its path or by its name in `train/recipes/`.
+
+    Raises:
+        ConfigError: no such recipe, or it is wrong.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(str(p.relative_to(RECIPES).with_suffix("")) for p in RECIPES.rglob("*.yaml"))
+        near = difflib.get_close_matches(name, known, n=1)
+        raise ConfigError(
+            f"there is no recipe {name!r}",
+            expected=f"a YAML file, or one of: {', '.join(known)}",
+            fix=f"did you mean {near[0]!r}?" if near else "",
+        )
+    return load_config(Recipe, path, overrides)

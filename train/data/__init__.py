@@ -1,0 +1,1 @@
+"""Data sets: folders of images and masks, their checks, synthetic pavement, and training samples."""

@@ -1,0 +1,66 @@
+"""The Lightning data module of a recipe."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import lightning.pytorch as pl
+from torch.utils.data import DataLoader
+
+from train.config import Recipe
+from train.data.augment import Augmentation
+from train.data.samples import EpochPositions, TrainingSamples, ValidationSamples
+from train.data.sets import open_set
+
+
+class CrackData(pl.LightningDataModule):
+    """Training stream and validation images of a recipe.
+
+    Args:
+        recipe: which sets, how augmented.
+        multiple: what the sides of a training image must be multiples of, in pixels.
+        scale: super-resolution factor; 1 for none.
+
+    Raises:
+        DatasetError: a set is missing or empty.
+    """
+
+    def __init__(self, recipe: Recipe, *, multiple: int, scale: int) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.train_sets = [(open_set(config), config.repeat) for config in recipe.data.train]
+        self.validation_sets = [open_set(config) for config in recipe.data.validation]
+        self.samples = TrainingSamples(
+            self.train_sets,
+            seed=recipe.seed,
+            crop=recipe.data.crop,
+            multiple=multiple,
+            scale=scale,
+            augmentation=Augmentation(recipe.augmentation),
+        )
+        steps = recipe.data.steps_per_epoch or max(1, len(self.samples) // recipe.data.batch_size)
+        self.steps_per_epoch = steps
+        self.positions = EpochPositions(steps * recipe.data.batch_size)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the training sets' fingerprints, in order."""
+        parts = "\n".join(f"{repeat} {images.fingerprint()}" for images, repeat in self.train_sets)
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        workers = self.recipe.data.workers
+        return DataLoader(
+            self.samples,
+            batch_size=self.recipe.data.batch_size,
+            sampler=self.positions,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(ValidationSamples(self.validation_sets), batch_size=None, collate_fn=_as_is)
+
+
+def _as_is(sample: Any) -> Any:
+    return sample

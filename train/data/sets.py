@@ -1,0 +1,94 @@
+"""Data sets of a recipe: image/mask folders and procedural pavement, behind one small interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field, PositiveInt
+
+from fissura.config import Config
+from fissura.dataset import Dataset, find_dataset, load_dataset, read_sample
+from fissura.imaging.images import Mask, RgbImage
+from fissura.synth import SynthConfig, render
+
+
+class FolderSetConfig(Config):
+    """An image/mask folder, by path or by its name below FISSURA_DATA."""
+
+    kind: Literal["folder"]
+    path: str
+    split: str = "train"
+    drop: tuple[str, ...] = Field((), description="IDs to leave out")
+    repeat: PositiveInt = Field(1, description="how often each image counts in one pass")
+
+
+class SynthSetConfig(Config):
+    """Procedural pavement, rendered when it is read."""
+
+    kind: Literal["synth"]
+    count: PositiveInt
+    seed: int = Field(0, ge=0)
+    repeat: PositiveInt = 1
+    pavement: SynthConfig = SynthConfig()
+
+
+SetConfig = Annotated[FolderSetConfig | SynthSetConfig, Field(discriminator="kind")]
+
+
+class ImageSet(Protocol):
+    """Images with masks, by index."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> tuple[RgbImage, Mask]:
+        """(H, W, 3) uint8 RGB and (H, W) bool."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Changes when any image or mask does."""
+        ...
+
+
+@dataclass(frozen=True)
+class FolderSet:
+    """A split of an image/mask folder."""
+
+    dataset: Dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset.samples)
+
+    def read(self, index: int) -> tuple[RgbImage, Mask]:
+        return read_sample(self.dataset.samples[index])
+
+    def fingerprint(self) -> str:
+        return self.dataset.fingerprint()
+
+
+@dataclass(frozen=True)
+class SynthSet:
+    """Procedural pavement with known cracks."""
+
+    config: SynthSetConfig
+
+    def __len__(self) -> int:
+        return self.config.count
+
+    def read(self, index: int) -> tuple[RgbImage, Mask]:
+        frame = render(self.config.pavement, self.config.seed, index)
+        return frame.image, frame.mask
+
+    def fingerprint(self) -> str:
+        return self.config.model_dump_json()
+
+
+def open_set(config: FolderSetConfig | SynthSetConfig) -> ImageSet:
+    """Open what one entry of a recipe names.
+
+    Raises:
+        DatasetError: there is no such set, or it is empty.
+    """
+    if isinstance(config, SynthSetConfig):
+        return SynthSet(config)
+    return FolderSet(load_dataset(find_dataset(config.path), config.split, drop=config.drop))

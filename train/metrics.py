@@ -1,0 +1,38 @@
+"""The evaluation protocol as a torchmetrics metric, so that several processes pool their images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+
+from fissura.metrics.ods import THRESHOLDS, ImageCounts, count_image, score
+
+
+class Ods(Metric):
+    """ODS, OIS and IoU; see `fissura.metrics.ods`. Holds one row of counts an image."""
+
+    full_state_update = False
+    rows: list[Tensor]
+
+    def __init__(self, tolerance_px: float) -> None:
+        super().__init__()
+        self.tolerance_px = tolerance_px
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
+
+    def update(self, probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+        """Count one image: (H, W) probabilities and mask."""
+        counts = count_image(probability, mask, self.tolerance_px)
+        parts = (counts.predicted, counts.matched_predicted, counts.matched_crack, counts.hit, [counts.crack])
+        self.rows.append(torch.from_numpy(np.concatenate(parts))[None])
+
+    def compute(self) -> dict[str, float]:
+        """Scores of all images of all processes: the fields of `OdsScores`."""
+        rows = torch.cat(list(self.rows)).cpu().numpy()
+        n = len(THRESHOLDS)
+        images = [ImageCounts(r[:n], r[n : 2 * n], r[2 * n : 3 * n], r[3 * n : 4 * n], int(r[-1])) for r in rows]
+        return asdict(score(images))

@@ -1,0 +1,81 @@
+"""Revised U-Net of paper 000 (adaptive cost-sensitive loss): same-size convolutions, no batch normalisation.
+
+31,031,745 parameters at the default widths on RGB, 31,030,593 on grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from fissura.config import Config
+
+
+class UNetConfig(Config):
+    """Widths of the levels, from full resolution down."""
+
+    widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    in_channels: int = 3
+
+
+class UNet(nn.Module):
+    """Encoder of max pooling, decoder of 2x2 transposed convolutions, skips by concatenation.
+
+    Shape:
+        input (N, in_channels, H, W) with H and W multiples of `stride`; output logits (N, 1, H, W).
+
+    Reference:
+        paper 000, section III-A; Ronneberger et al. 2015. He-normal initialisation (paper 000's code base).
+    """
+
+    def __init__(self, widths: Sequence[int] = (64, 128, 256, 512, 1024), in_channels: int = 3) -> None:
+        super().__init__()
+        if len(widths) < 2:
+            raise ValueError(f"a U-Net needs two levels or more, found widths {tuple(widths)}")
+        self.stride = 2 ** (len(widths) - 1)
+        self.encoders = nn.ModuleList(_double_conv(a, b) for a, b in pairwise((in_channels, *widths)))
+        pairs = list(pairwise(widths))[::-1]
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(deep, shallow, 2, stride=2) for shallow, deep in pairs)
+        self.decoders = nn.ModuleList(_double_conv(2 * shallow, shallow) for shallow, _ in pairs)
+        self.head = nn.Conv2d(widths[0], 1, 1)
+        self.pool = nn.MaxPool2d(2)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        # He's variance on the last layer would start with logits in the tens: a loss of that size teaches nothing.
+        nn.init.xavier_normal_(self.head.weight)
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context that an output pixel depends on, to each side (its receptive field's half, rounded up)."""
+        levels = len(self.encoders)
+        encoder = sum(2 * 2**level for level in range(levels)) + sum(2**level for level in range(levels - 1))
+        decoder = sum(2 * 2**level for level in range(levels - 1))
+        total = encoder + decoder
+        return -(-total // self.stride) * self.stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips: list[Tensor] = []
+        for encoder in self.encoders[:-1]:
+            x = encoder(x)
+            skips.append(x)
+            x = self.pool(x)
+        x = self.encoders[-1](x)
+        for up, decoder in zip(self.ups, self.decoders, strict=True):
+            x = decoder(torch.cat([skips.pop(), up(x)], dim=1))
+        logits: Tensor = self.head(x)
+        return logits
+
+
+def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,104 @@
+"""One training step, one validation step: the Lightning module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.image import PeakSignalNoiseRatio
+
+from fissura.imaging.images import Mask, RgbImage
+from train.config import Recipe
+from train.metrics import Ods
+from train.model import CrackModel
+from train.predict import Mode, frame_of, predict
+
+
+class CrackTask(pl.LightningModule):
+    """Trains a `CrackModel` by a recipe and scores it after each epoch.
+
+    Args:
+        model: the networks.
+        loss: called as ``loss(logits, target)``.
+        recipe: optimiser, joint loss and evaluation.
+        total_steps: optimiser steps of the whole run, for the learning-rate schedule.
+    """
+
+    def __init__(self, model: CrackModel, loss: nn.Module, recipe: Recipe, total_steps: int) -> None:
+        super().__init__()
+        self.model, self.loss, self.recipe, self.total_steps = model, loss, recipe, total_steps
+        self.modes: tuple[Mode, ...] = ("segmentation",) if model.super_resolution is None else ("fused", "segmentation")
+        self.ods = nn.ModuleDict({mode: Ods(recipe.evaluation.tolerance_px) for mode in self.modes})
+        self.psnr: Metric | None = None
+        if model.super_resolution is not None:
+            self.psnr = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3), reduction="elementwise_mean")
+
+    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+        image = batch["image"].to(memory_format=torch.channels_last)
+        if self.model.super_resolution is None:
+            loss = self._segmentation_loss(image, batch["mask"])
+        else:
+            loss = self._joint_loss(batch["frame"].to(memory_format=torch.channels_last), image, batch["mask"])
+        self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(image))
+        return loss
+
+    def _segmentation_loss(self, image: Tensor, mask: Tensor) -> Tensor:
+        # Sums over all pixels of a batch lose their meaning in bf16: losses run in fp32.
+        logits = self.model.segment(image).float()
+        loss: Tensor = self.loss(logits, mask)
+        return loss
+
+    def _joint_loss(self, frame: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+        joint = self.recipe.joint
+        assert joint is not None, "a recipe with super-resolution has a joint loss"
+        enlarged = self.model.enlarge(frame)
+        pixels = F.l1_loss(enlarged.float(), image)
+        cracks = self._segmentation_loss(enlarged.clamp(0, 1), mask)
+        if joint.high_resolution:
+            share = joint.high_resolution
+            cracks = (1 - share) * cracks + share * self._segmentation_loss(image, mask)
+        return (1 - joint.beta) * pixels + joint.beta * cracks
+
+    def validation_step(self, batch: dict[str, NDArray[np.generic]], index: int) -> None:
+        image: RgbImage = batch["image"]  # type: ignore[assignment]
+        mask: Mask = batch["mask"]  # type: ignore[assignment]
+        frame, truth = frame_of(image, mask, self.model.scale)
+        if "fused" in self.ods:
+            self.ods["fused"].update(predict(self.model, frame, "fused"), truth)
+        self.ods["segmentation"].update(predict(self.model, image, "segmentation"), mask)
+        if self.psnr is not None:
+            small, large = (
+                torch.from_numpy(part).to(self.device).permute(2, 0, 1)[None].float() / 255
+                for part in (frame, image[: truth.shape[0], : truth.shape[1]])
+            )
+            with torch.autocast(self.device.type, enabled=False):
+                self.psnr.update(self.model.enlarge(small).clamp(0, 1), large)
+
+    def on_validation_epoch_end(self) -> None:
+        for mode, metric in self.ods.items():
+            scores = metric.compute()
+            prefix = "" if mode == self.modes[0] else f"{mode}_"
+            for key in ("f1", "precision", "recall", "threshold", "ois_f1", "iou"):
+                self.log(f"{prefix}{key}", scores[key], prog_bar=key == "f1")
+            metric.reset()
+        if self.psnr is not None:
+            self.log("psnr_db", self.psnr.compute(), prog_bar=True)
+            self.psnr.reset()
+
+    def configure_optimizers(self) -> Any:
+        options = self.recipe.optimiser
+        optimiser = torch.optim.Adam(
+            self.model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+        if options.schedule == "constant":
+            return optimiser
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, options.learning_rate, total_steps=self.total_steps, pct_start=options.warm_up
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,1 @@
+"""The runtime on the vehicle: camera frames in, crack detections out."""

@@ -37,7 +37,10 @@ class GraphInput(_Document):
 
 
 class GraphOutput(_Document):
-    """What a graph gives: float32, (N, 1, H*scale, W*scale) probabilities, or an RGB image in [0, 1]."""
+    """What a graph gives: float32, (N, 1, H*scale, W*scale) probabilities, or an RGB image in [0, 1].
+
+    An image has the layout of the graph's input; a probability has none to choose.
+    """
 
     name: str
     kind: Literal["probability", "image"]
@@ -91,6 +94,19 @@ class Parity(_Document):
     limit: float = Field(gt=0)
 
 
+class Calibration(_Document):
+    """How a graph's threshold was chosen: the scores it reaches on the calibration list."""
+
+    dataset: str
+    split: str
+    fingerprint: Sha256
+    images: int = Field(ge=1)
+    tolerance_px: float = Field(ge=0)
+    f1: float = Field(ge=0, le=1)
+    precision: float = Field(ge=0, le=1)
+    recall: float = Field(ge=0, le=1)
+
+
 class Lineage(_Document):
     """Where the weights come from."""
 
@@ -111,6 +127,7 @@ class Manifest(_Document):
     normalisation: Normalisation
     graphs: dict[Role, Graph] = Field(min_length=1)
     parity: dict[Role, Parity] = Field(default_factory=dict)
+    calibration: dict[Role, Calibration] = Field(default_factory=dict)
     files: dict[str, FileEntry] = Field(min_length=1)
     lineage: Lineage
 

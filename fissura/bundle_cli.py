@@ -78,6 +78,14 @@ def _describe(manifest: Manifest, identity: str) -> Iterator[str]:
             ],
             right=(1, 2, 3, 4),
         )
+    if manifest.calibration:
+        yield ""
+        rows = [
+            (role, f"{c.dataset}/{c.split}", str(c.images), f"{c.tolerance_px:g}", f"{c.f1:.4f}", f"{c.recall:.4f}")
+            for role, c in manifest.calibration.items()
+        ]
+        header = ("threshold chosen on", "data", "images", "tolerance px", "f1", "recall")
+        yield format_table(header, rows, right=(2, 3, 4, 5))
     yield ""
     yield format_table(("score", "value"), [(name, f"{value:.4g}") for name, value in lineage.metrics.items()])
     yield ""

@@ -34,7 +34,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "demo": Command("edge_runtime.demo", "find cracks in sample images, over MQTT, with a report", "edge"),
+    "demo": Command("edge_runtime.demo.cli", "find cracks in sample images, over MQTT, with a report", "edge"),
     "run": Command("edge_runtime.cli", "camera frames in, crack detections out", "edge"),
     "doctor": Command("edge_runtime.doctor", "what this machine can do, what is missing, how to mend it", "edge"),
     "bench": Command("edge_runtime.bench", "latency and throughput of a bundle on this device", "edge"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -67,12 +68,12 @@ def _explain(
 ) -> ConfigError:
     # An unknown key comes first: it is often the cause of the "missing" error that stands beside it.
     problem = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
-    path = tuple(str(part) for part in problem["loc"])
+    path, section = _locate(kind, tuple(str(part) for part in problem["loc"]))
     line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
     where = f"{origin}, line {line}" if line else origin
     key = ".".join(path)
     if problem["type"] == "extra_forbidden":
-        valid = _keys_at(kind, path[:-1])
+        valid = sorted({name for model in section if _is_model(model) for name in model.model_fields})
         near = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0.5)
         return ConfigError(
             f"{where}: unknown key {key!r}",
@@ -83,25 +84,49 @@ def _explain(
     return ConfigError(f"{where}: {key}: {problem['msg']}{found}" if key else f"{where}: {problem['msg']}")
 
 
-def _keys_at(kind: type[BaseModel], path: tuple[str, ...]) -> list[str]:
-    """Valid keys of the section at `path`, walking nested models, optionals, unions, lists and dictionaries."""
+def _locate(kind: type[BaseModel], location: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any]]:
+    """Path of a problem as the file has it, and what its last part was looked for in.
+
+    pydantic's location names the chosen member of a union too, which the file does not.
+    """
+    path: list[str] = []
     kinds: list[Any] = [kind]
-    for part in path:
-        kinds = [nested for k in kinds for nested in _step(k, part)]
-    return sorted({name for k in kinds if _is_model(k) for name in k.model_fields})
+    for part in location[:-1]:
+        members = [member for one in kinds for member in _members(one)]
+        if len(members) > len(kinds):
+            named = [member for member in members if _has_tag(member, part)]
+            kinds = named or members
+        else:
+            path.append(part)
+            kinds = [inner for member in members for inner in _inside(member, part)]
+    return (*path, *location[-1:]), [member for one in kinds for member in _members(one)]
 
 
-def _step(kind: Any, part: str) -> list[Any]:
-    if _is_model(kind):
-        field = kind.model_fields.get(part)
-        return [] if field is None else _models_in(field.annotation)
-    return [kind]  # an index of a list, a key of a dictionary or the tag of a union: stay at the element
+def _members(annotation: Any) -> list[Any]:
+    """Members of a union without None; anything else is its own only member."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _members(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return [member for inner in get_args(annotation) if inner is not NoneType for member in _members(inner)]
+    return [annotation]
 
 
-def _models_in(annotation: Any) -> list[Any]:
+def _has_tag(member: Any, tag: str) -> bool:
+    """Whether pydantic names this member of a union so: by its discriminating value or its class."""
+    if not _is_model(member):
+        return False
+    values = [value for field in member.model_fields.values() for value in get_args(field.annotation)]
+    return tag in values or tag == member.__name__
+
+
+def _inside(annotation: Any, part: str) -> list[Any]:
+    """What stands at a key of a section, an index of a list or a key of a dictionary."""
     if _is_model(annotation):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+        field = annotation.model_fields.get(part)
+        return [] if field is None else [field.annotation]
+    arguments = [argument for argument in get_args(annotation) if argument is not Ellipsis]
+    return arguments[-1:]
 
 
 def _is_model(kind: Any) -> bool:

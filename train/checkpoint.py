@@ -76,7 +76,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         record = CheckpointRecord.model_validate_json((folder / RECORD).read_text(encoding="utf-8"))
         weights = safetensors.torch.load_file(folder / WEIGHTS)
     except (OSError, UnicodeDecodeError, ValidationError, SafetensorError) as error:
-        raise CheckpointError(f"checkpoint {folder} is damaged: {error}", fix="train again, or copy it again") from error
+        raise CheckpointError(
+            f"checkpoint {folder} is damaged: {error}", fix="train again, or copy it again"
+        ) from error
     model = build_model(record.model, origin=str(folder / RECORD))
     try:
         model.load_state_dict(weights)

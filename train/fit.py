@@ -29,6 +29,15 @@ from train.resume import RESUME_FILE, AtomicCheckpointIO
 from train.task import CrackTask
 
 RECIPE_FILE = "recipe.yaml"
+# What Lightning warns of and is meant here: few workers on two cores, a run folder that holds the recipe already,
+# short epochs, its own use of a deprecated call.
+HARMLESS = (
+    ".*does not have many workers.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*smaller than the logging interval.*",
+    ".*isinstance.treespec, LeafSpec.*",
+    ".*lr_scheduler.step.*",
+)
 
 
 def fit(recipe: Recipe, folder: Path, *, resume: bool, progress: bool) -> dict[str, float]:
@@ -58,9 +67,8 @@ def fit(recipe: Recipe, folder: Path, *, resume: bool, progress: bool) -> dict[s
     precision = choose_precision(recipe.precision)
     trainer = _trainer(recipe, folder, history, precision, progress=progress, steps_per_epoch=data.steps_per_epoch)
     with warnings.catch_warnings():
-        # Few workers are right on two cores; the resume point is always the end of an epoch.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+        for message in HARMLESS:
+            warnings.filterwarnings("ignore", message=message)
         trainer.fit(task, datamodule=data, ckpt_path=resume_from, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt

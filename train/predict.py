@@ -12,8 +12,7 @@ from torch import Tensor
 
 from fissura.bundle import GraphInput
 from fissura.imaging.encode import crop, encode
-from fissura.imaging.images import Mask, RgbImage
-from fissura.imaging.resample import downsample
+from fissura.imaging.images import RgbImage
 from train.model import CrackModel
 
 Mode = Literal["fused", "segmentation"]
@@ -42,12 +41,3 @@ def predict(model: CrackModel, frame: RgbImage, mode: Mode) -> NDArray[np.float3
         logits = model(x) if mode == "fused" else model.segment(x)
         probability = torch.sigmoid(logits)[0, 0].cpu().numpy()
     return crop(probability, padding, model.scale if mode == "fused" else 1)
-
-
-def frame_of(image: RgbImage, mask: Mask, scale: int) -> tuple[RgbImage, Mask]:
-    """The low-resolution frame of a data set's image, and the mask at the image's resolution.
-
-    The mask loses the rows and columns that fill no whole block (see `downsample`).
-    """
-    frame = downsample(image, scale)
-    return frame, mask[: frame.shape[0] * scale, : frame.shape[1] * scale]

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchmetrics import Metric
 from torchmetrics.image import PeakSignalNoiseRatio
 
 from fissura.imaging.images import Mask, RgbImage
+from fissura.imaging.resample import frame_of
 from train.config import Recipe
 from train.metrics import Ods
 from train.model import CrackModel
-from train.predict import Mode, frame_of, predict
+from train.predict import Mode, predict
 
 
 class CrackTask(pl.LightningModule):
@@ -33,9 +33,11 @@ class CrackTask(pl.LightningModule):
     def __init__(self, model: CrackModel, loss: nn.Module, recipe: Recipe, total_steps: int) -> None:
         super().__init__()
         self.model, self.loss, self.recipe, self.total_steps = model, loss, recipe, total_steps
-        self.modes: tuple[Mode, ...] = ("segmentation",) if model.super_resolution is None else ("fused", "segmentation")
+        self.modes: tuple[Mode, ...] = (
+            ("segmentation",) if model.super_resolution is None else ("fused", "segmentation")
+        )
         self.ods = nn.ModuleDict({mode: Ods(recipe.evaluation.tolerance_px) for mode in self.modes})
-        self.psnr: Metric | None = None
+        self.psnr: PeakSignalNoiseRatio | None = None
         if model.super_resolution is not None:
             self.psnr = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3), reduction="elementwise_mean")
 
@@ -70,8 +72,8 @@ class CrackTask(pl.LightningModule):
         mask: Mask = batch["mask"]  # type: ignore[assignment]
         frame, truth = frame_of(image, mask, self.model.scale)
         if "fused" in self.ods:
-            self.ods["fused"].update(predict(self.model, frame, "fused"), truth)
-        self.ods["segmentation"].update(predict(self.model, image, "segmentation"), mask)
+            self._scores("fused").update(predict(self.model, frame, "fused"), truth)
+        self._scores("segmentation").update(predict(self.model, image, "segmentation"), mask)
         if self.psnr is not None:
             small, large = (
                 torch.from_numpy(part).to(self.device).permute(2, 0, 1)[None].float() / 255
@@ -81,7 +83,8 @@ class CrackTask(pl.LightningModule):
                 self.psnr.update(self.model.enlarge(small).clamp(0, 1), large)
 
     def on_validation_epoch_end(self) -> None:
-        for mode, metric in self.ods.items():
+        for mode in self.modes:
+            metric = self._scores(mode)
             scores = metric.compute()
             prefix = "" if mode == self.modes[0] else f"{mode}_"
             for key in ("f1", "precision", "recall", "threshold", "ois_f1", "iou"):
@@ -90,6 +93,11 @@ class CrackTask(pl.LightningModule):
         if self.psnr is not None:
             self.log("psnr_db", self.psnr.compute(), prog_bar=True)
             self.psnr.reset()
+
+    def _scores(self, mode: Mode) -> Ods:
+        metric = self.ods[mode]
+        assert isinstance(metric, Ods)
+        return metric
 
     def configure_optimizers(self) -> Any:
         options = self.recipe.optimiser

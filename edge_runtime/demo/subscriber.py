@@ -35,9 +35,7 @@ class Subscriber:
 
     def __enter__(self) -> Subscriber:
         self._subscribed = threading.Event()
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"{self.serial}-demo", protocol=mqtt.MQTTv311
-        )
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{self.serial}-demo", protocol=mqtt.MQTTv311)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._on_message

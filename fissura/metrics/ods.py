@@ -163,7 +163,7 @@ def score(images: list[ImageCounts]) -> OdsScores:
         f1=float(pooled.f1[best]),
         precision=float(pooled.precision[best]),
         recall=float(pooled.recall[best]),
-        threshold=float(THRESHOLDS[best]),
+        threshold=round(float(THRESHOLDS[best]), 2),  # 0.47, not the float32 neighbour 0.4699999988
         ois_f1=float(_f1(ois_precision, ois_recall)[0]),
         iou=float(pooled.iou.max()),
         images=len(images),

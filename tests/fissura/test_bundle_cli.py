@@ -40,9 +40,7 @@ def test_verify_refuses_a_changed_file(bundle_folder: Path, capsys: pytest.Captu
     assert "fused.onnx" in capsys.readouterr().err
 
 
-def test_diff_prints_only_what_differs(
-    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_diff_prints_only_what_differs(bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = write_bundle(tmp_path / "other", scale=4)
     assert main(["bundle", "diff", str(bundle_folder), str(bundle_folder)]) == 0
     capsys.readouterr()

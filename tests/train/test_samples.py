@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from fissura.errors import DatasetError, ImageError
 from fissura.imaging.images import Mask, RgbImage
-from train.data.augment import AugmentConfig, Augmentation
+from train.data.augment import Augmentation, AugmentConfig
 from train.data.samples import EpochPositions, TrainingSamples
 
 EVERYTHING = AugmentConfig(
@@ -89,7 +89,7 @@ def test_global_random_state_is_left_alone() -> None:
 def test_each_pass_takes_every_image_once() -> None:
     plain = samples(augmentation=AugmentConfig(), crop=None)
     for start in (0, 5, 10):
-        darkest = sorted(int(round(float(plain[start + i]["image"].min()) * 255)) for i in range(5))
+        darkest = sorted(round(float(plain[start + i]["image"].min()) * 255) for i in range(5))
         assert darkest == [40, 41, 42, 43, 44]
 
 

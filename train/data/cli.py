@@ -113,17 +113,16 @@ def _as_text(report: Report) -> str:
 
 
 def _synth(arguments: argparse.Namespace) -> int:
-    # Only this action needs the generator.
-    from fissura.synth import SynthConfig, write_dataset
-
     out: Path = arguments.out
     if arguments.count < 1:
         raise UsageError(f"--count is {arguments.count}", expected="1 or more")
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not arguments.force:
         raise UsageError(f"{out} exists and is not empty", expected="a new folder", fix="name another, or add --force")
+    from fissura.synth import SynthConfig, write_dataset  # only this action needs the generator
+
     overrides: dict[str, Any] = {}
     if arguments.size is not None:
-        overrides["width_px"], overrides["height_px"] = arguments.size
+        overrides["width"], overrides["height"] = arguments.size
     if arguments.gsd is not None:
         overrides["gsd_mm_per_px"] = arguments.gsd
     config = (

@@ -89,9 +89,7 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
         if missing[0][1] or missing[1][1]:
             image = np.pad(image, [*missing, (0, 0)], mode="symmetric")
             mask = np.pad(mask, missing, mode="symmetric")
-        top, left = (
-            int(generator.integers(have - size + 1)) for have, size in zip(mask.shape, self.crop, strict=True)
-        )
+        top, left = (int(generator.integers(have - size + 1)) for have, size in zip(mask.shape, self.crop, strict=True))
         window = np.s_[top : top + self.crop[0], left : left + self.crop[1]]
         return image[window], mask[window]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import Field
 from torch import Tensor, nn
 
 from fissura.config import Config
@@ -12,7 +15,7 @@ class HolisticConfig(Config):
 
     a: float = 20.0
     b: float = 1.0
-    wce: dict[str, str | float] = {"name": "wce_exp"}
+    wce: dict[str, Any] = Field(default_factory=lambda: {"name": "wce_exp"})
     smooth: float = 1.0
 
 

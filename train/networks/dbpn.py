@@ -79,8 +79,20 @@ class Dbpn(nn.Module):
     @property
     def halo(self) -> int:
         """Pixels of context, in input pixels, that an output pixel depends on, to each side."""
-        # Each (de)convolution of a unit reaches one input pixel further; a unit has three; 3x3 at both ends.
-        return 3 * (2 * self.stages - 1) + 2
+        # Follows the last pixel that a change of input pixel 0 reaches, map by map; to the other side it is the same.
+        kernel, stride, padding = PROJECTION[self.scale]
+
+        def up(low: int) -> int:
+            return stride * low + kernel - 1 - padding
+
+        def down(high: int) -> int:
+            return (high + padding) // stride
+
+        high, low = 0, 1  # the first 3x3 convolution reaches one pixel
+        for _ in range(self.stages):
+            high = up(down(up(low)))
+            low = down(up(down(high)))
+        return (high + 1) // stride  # the last 3x3 convolution works at high resolution
 
     def forward(self, x: Tensor) -> Tensor:
         low = self.extract(x)

@@ -1,0 +1,73 @@
+# Everything runs in .venv, which `install` and the other targets make and fill; second runs take no install time.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Data sets: a folder of sets, each with images/, masks/, train.txt and test.txt.
+ifeq ($(origin FISSURA_DATA),undefined)
+FISSURA_DATA := $(wildcard ../shared/data)
+endif
+export FISSURA_DATA := $(if $(FISSURA_DATA),$(abspath $(FISSURA_DATA)))
+
+.PHONY: help install demo test test-slow lint bench docs clean mosquitto
+
+help:
+	@echo 'make install    the vehicle part, in $(VENV) (no torch)'
+	@echo 'make demo       find cracks in the sample images, over MQTT; writes demo-out/report.html'
+	@echo 'make test       the tests; make test-slow: those that take minutes'
+	@echo 'make lint       ruff, mypy, import-linter'
+	@echo 'make bench      latency and throughput on this machine'
+	@echo 'make docs       the documentation, in site/'
+	@echo 'make clean      remove all that make has made'
+
+install: $(VENV)/.stamp-edge
+
+demo: $(VENV)/.stamp-edge
+	$(BIN)/fissura demo --bundle examples/bundles/tiny --images examples/images --out demo-out
+
+test: $(VENV)/.stamp-dev mosquitto
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.stamp-dev mosquitto
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.stamp-dev mosquitto
+	$(BIN)/python benchmarks/decode/run.py
+	$(BIN)/fissura bench examples/bundles/tiny
+
+docs: $(VENV)/.stamp-dev
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) demo-out dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The tests that need a real broker skip without it, and say so.
+mosquitto:
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null || .ci/debian-package mosquitto \
+	  || echo 'make: tests that need mosquitto will be skipped' >&2
+
+$(VENV)/.stamp-edge: pyproject.toml $(VENV)/.stamp-venv
+	$(BIN)/python -m pip install --quiet -e '.[edge]'
+	@touch $@
+
+# torch first and alone: its version is what everything else has to fit.
+$(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-venv
+	$(BIN)/python -m pip install torch==2.13.0
+	$(BIN)/python -m pip install --quiet -e '.[all,dev]'
+	@touch $@ $(VENV)/.stamp-edge
+
+$(VENV)/.stamp-venv:
+	@.ci/make-venv $(PYTHON) $(VENV)
+	@touch $@

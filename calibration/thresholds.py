@@ -1,0 +1,115 @@
+"""Decision thresholds: the one probability that gives the best F1 over a whole list of images (ODS)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from calibration.session import GraphSession
+from fissura.bundle import MANIFEST_NAME, Bundle, Calibration, Manifest, Role
+from fissura.dataset import Dataset, read_sample
+from fissura.errors import DatasetError, ManifestError
+from fissura.files import replacing_folder, write_text
+from fissura.imaging.images import Mask, RgbImage
+from fissura.imaging.resample import frame_of
+from fissura.metrics.ods import OdsAccumulator
+from fissura.progress import progress
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold and how it came about."""
+
+    value: float
+    record: Calibration
+
+
+def choose_threshold(session: GraphSession, role: Role, dataset: Dataset, tolerance_px: float) -> Threshold:
+    """Run a probability graph over a list of images and take the threshold with the best F1.
+
+    A graph that enlarges gets low-resolution frames (`fissura.imaging.resample.frame_of`) and is scored at the
+    images' own resolution.
+
+    Args:
+        session: a graph that gives probabilities.
+        role: its role, for the progress counter.
+        dataset: images and masks.
+        tolerance_px: see `fissura.metrics.ods`.
+
+    Raises:
+        DatasetError: no threshold finds any crack, so that none is better than another.
+        ImageError: an image or a mask cannot be read.
+    """
+    scores = OdsAccumulator(tolerance_px)
+    frames = frames_of(dataset, session.output.scale)
+    for frame, truth in progress(frames, f"{role}: choosing the threshold", len(dataset.samples)):
+        scores.add(session.run(frame), truth)
+    best = scores.result()
+    if best.f1 == 0:
+        raise DatasetError(
+            f"graph {role} finds no crack pixel in {best.images} images of {dataset.name}, whatever the threshold",
+            expected="images with cracks, and a trained network",
+            fix=f"check the masks with `fissura data check {dataset.root}`, or calibrate on another list",
+        )
+    record = Calibration(
+        dataset=dataset.name,
+        split=dataset.split,
+        fingerprint=dataset.fingerprint(),
+        images=best.images,
+        tolerance_px=tolerance_px,
+        f1=best.f1,
+        precision=best.precision,
+        recall=best.recall,
+    )
+    return Threshold(best.threshold, record)
+
+
+def calibrate(bundle: Bundle, dataset: Dataset, tolerance_px: float) -> dict[Role, Threshold]:
+    """Choose the threshold of every graph of a bundle that gives probabilities; see `choose_threshold`."""
+    return {
+        role: choose_threshold(GraphSession.of(bundle, role), role, dataset, tolerance_px)
+        for role, graph in bundle.manifest.graphs.items()
+        if graph.output.kind == "probability"
+    }
+
+
+def frames_of(dataset: Dataset, scale: int) -> Iterator[tuple[RgbImage, Mask]]:
+    """Frames and the masks to score them against, one image at a time; see `frame_of`.
+
+    Raises:
+        ImageError: an image or a mask cannot be read.
+    """
+    for sample in dataset.samples:
+        yield frame_of(*read_sample(sample), scale)
+
+
+def write_copy(bundle: Bundle, thresholds: dict[Role, Threshold], out: Path) -> None:
+    """Write a copy of the bundle with other thresholds; a kill leaves no half of it."""
+    text = _manifest_with(bundle, thresholds)
+    with replacing_folder(out) as aside:
+        shutil.copytree(bundle.path, aside, dirs_exist_ok=True)
+        (aside / MANIFEST_NAME).write_text(text, encoding="utf-8")
+
+
+def write_in_place(bundle: Bundle, thresholds: dict[Role, Threshold]) -> None:
+    """Change the thresholds of the bundle itself. Only its manifest changes, in one step; so does its id."""
+    write_text(bundle.path / MANIFEST_NAME, _manifest_with(bundle, thresholds))
+
+
+def _manifest_with(bundle: Bundle, thresholds: dict[Role, Threshold]) -> str:
+    # The document as stored, not the parsed manifest: keys of a newer minor version must survive.
+    document: dict[str, Any] = json.loads((bundle.path / MANIFEST_NAME).read_text(encoding="utf-8"))
+    for role, threshold in thresholds.items():
+        document["graphs"][role]["threshold"] = threshold.value
+        document.setdefault("calibration", {})[role] = threshold.record.model_dump(mode="json")
+    try:
+        Manifest.model_validate(document)
+    except ValidationError as error:
+        raise ManifestError(f"{bundle.path}: the new manifest is not valid: {error}") from error
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"

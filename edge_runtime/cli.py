@@ -1,0 +1,144 @@
+"""`fissura run`: camera frames in, crack detections out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import re
+import socket
+import sys
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+from edge_runtime.arguments import at_least, between
+from edge_runtime.cascade import Cascade, Mode, open_cascade
+from edge_runtime.counters import Counters
+from edge_runtime.engines import ENGINES
+from edge_runtime.masks import read_region
+from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.signals import stopping_on_signals
+from edge_runtime.sinks import open_sink
+from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
+from edge_runtime.slot import Policy
+from edge_runtime.sources import open_source
+from edge_runtime.stages import StageTimes
+from edge_runtime.summary import as_text, summarise
+from fissura.bundle import Bundle, load_bundle
+from fissura.errors import FissuraError
+from fissura.imaging.decode import MIN_LENGTH_PX
+from fissura.messages import ModelStamp
+from fissura.topics import check_serial
+
+EPILOG = """
+sources:  folder:DIR[?downsample=N&fps=F&loop=true]   file:VIDEO[?realtime=true]
+          synth:[?seed=N&count=N&width=W&height=H&gsd=MM]   v4l2:/dev/video0[?width=W&height=H&fps=F]
+sinks:    mqtt://[USER@]HOST[:PORT]   mqtts://...   jsonl:PATH   overlay:DIR   overlay:VIDEO.mp4
+password: in the variable FISSURA_MQTT_PASSWORD, or --password-file
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    add = parser.add_argument
+    add("--bundle", type=Path, required=True, metavar="DIR", help="the model, made by `fissura export`")
+    add("--source", required=True, metavar="URI", help="where the frames come from")
+    add("--sink", action="append", required=True, metavar="URI", help="where detections go to; may be repeated")
+    add("--mission", metavar="ID", help="mission id in every message (default: the start time)")
+    add("--serial", metavar="S", help="device serial in topics and messages (default: the host name)")
+    add("--mode", choices=get_args(Mode), help="graphs that run (default: fused if the bundle has it)")
+    add("--policy", choices=get_args(Policy), help="(default: latest for cameras, every_frame for files)")
+    add("--threshold", type=between(0, 1), metavar="T", help="crack probability (default: the bundle's)")
+    add("--gsd", type=at_least(1e-6), metavar="MM_PER_PX", help="ground sampling distance of the camera frame")
+    add("--min-length", type=at_least(0), default=MIN_LENGTH_PX, metavar="PX", help="(default: %(default)s)")
+    add("--roi", type=Path, metavar="MASK", help="image of the frame's size: look where it is white")
+    add("--ignore", type=Path, metavar="MASK", help="image of the frame's size: do not look where it is white")
+    add("--engine", choices=tuple(ENGINES), default="onnxruntime", help="(default: %(default)s)")
+    add("--threads", type=at_least(0, int), default=0, metavar="N", help="threads of the engine (default: all cores)")
+    add("--max-frames", type=at_least(1, int), metavar="N", help="end after so many frames")
+    add("--flush-timeout", type=at_least(0), default=10.0, metavar="S", help="seconds for unsent messages at the end")
+    add("--spool", type=Path, metavar="PATH", help="message store (default: in the user's state folder)")
+    add("--mqtt-version", choices=("5", "3.1.1"), help="(default: 5)")
+    add("--ca", type=Path, metavar="PEM", help="authority of the broker's certificate, for mqtts://")
+    add("--cert", type=Path, metavar="PEM", help="our certificate, for mqtts://")
+    add("--key", type=Path, metavar="PEM", help="private key of --cert")
+    add("--password-file", type=Path, metavar="PATH", help="file with the broker password on its first line")
+    add("--json", action="store_true", help="print the summary as JSON to standard output")
+    add("--verbose", action="store_true", help="log details")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until the source ends or a signal comes; returns the exit code."""
+    logging.basicConfig(
+        level=logging.DEBUG if arguments.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    serial = check_serial(arguments.serial) if arguments.serial else _host_serial()
+    mission = arguments.mission or datetime.now(timezone.utc).strftime("mission-%Y%m%dT%H%M%SZ")
+    region = read_region(arguments.roi, arguments.ignore)
+    bundle = load_bundle(arguments.bundle)
+    counters, times, sinks = Counters(), StageTimes(), list[Sink]()
+    with ExitStack() as stack:
+        cascade = open_cascade(bundle, arguments.mode, arguments.engine, {"threads": arguments.threads})
+        stack.callback(cascade.close)
+        source = open_source(arguments.source)
+        task = Task(
+            serial=serial,
+            mission_id=mission,
+            model=model_stamp(bundle, cascade, arguments.threshold),
+            region=region,
+            gsd_mm_per_px=arguments.gsd,
+            min_length_px=arguments.min_length,
+        )
+        policy: Policy = arguments.policy or ("latest" if source.live else "every_frame")
+        pipeline = Pipeline(source, cascade, sinks, task, policy, counters, times)
+        stack.callback(lambda: source.close() if pipeline.source_is_free else None)
+        context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail)
+        for uri in arguments.sink:
+            sinks.append(open_sink(uri, context, _sink_defaults(arguments)))
+            # Closing twice does nothing: this is for what goes wrong before the end of the run.
+            stack.callback(partial(sinks[-1].close, FissuraError("did not start")))
+        deadline = Deadline(arguments.flush_timeout)
+        try:
+            with stopping_on_signals(pipeline.stop, deadline.cancel):
+                run_to_end(pipeline, sinks, deadline, arguments.max_frames)
+        finally:
+            summary = summarise(counters, times, sinks)
+            print(as_text(summary), file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(summary))
+    return 0
+
+
+def model_stamp(bundle: Bundle, cascade: Cascade, threshold: float | None = None) -> ModelStamp:
+    """What every detection says about the model; the bundle's threshold unless one is given."""
+    return ModelStamp(
+        name=bundle.manifest.name,
+        bundle_id=bundle.id,
+        mode=cascade.mode,
+        engine=cascade.engine,
+        threshold=cascade.threshold if threshold is None else threshold,
+    )
+
+
+def _sink_defaults(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    given = {
+        "spool": arguments.spool,
+        "version": arguments.mqtt_version,
+        "ca": arguments.ca,
+        "cert": arguments.cert,
+        "key": arguments.key,
+        "password_file": arguments.password_file,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    return {"mqtt": options, "mqtts": options}
+
+
+def _host_serial() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:48] or "device"

@@ -1,0 +1,143 @@
+"""`fissura demo`: sample images -> super-resolution -> segmentation -> MQTT -> a report. The whole way, once."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+import webbrowser
+from contextlib import ExitStack, nullcontext
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edge_runtime.arguments import at_least
+from edge_runtime.cascade import Cascade, open_cascade
+from edge_runtime.cli import model_stamp
+from edge_runtime.counters import Counters
+from edge_runtime.demo.broker import embedded_broker
+from edge_runtime.demo.report import FrameEntry, write_report
+from edge_runtime.demo.subscriber import Subscriber
+from edge_runtime.mqtt.endpoint import PORT
+from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.sinks import open_sink
+from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
+from edge_runtime.sources import open_source
+from edge_runtime.stages import StageTimes
+from fissura import __version__
+from fissura.bundle import Bundle, load_bundle
+from fissura.errors import UsageError
+from fissura.files import replacing_folder
+from fissura.messages import Detection
+
+SERIAL = "demo"
+FLUSH_TIMEOUT_S = 20.0
+ARRIVAL_TIMEOUT_S = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `fissura demo`."""
+    parser.add_argument("--bundle", type=Path, default=Path("examples/bundles/tiny"), metavar="DIR", help="the model")
+    parser.add_argument("--images", type=Path, default=Path("examples/images"), metavar="DIR", help="what is looked at")
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR", help="folder of the report")
+    parser.add_argument("--broker", metavar="HOST:PORT", help="your MQTT broker (default: one inside this process)")
+    parser.add_argument("--mission", metavar="ID", help="mission id in every message (default: the start time)")
+    parser.add_argument("--gsd", type=at_least(1e-6), metavar="MM_PER_PX", help="ground sampling distance, if known")
+    parser.add_argument("--open", action="store_true", help="show the report in a browser")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo; prints each detection as the subscriber receives it."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    started = time.monotonic()
+    bundle = load_bundle(arguments.bundle)
+    mission = arguments.mission or datetime.now(timezone.utc).strftime("demo-%Y%m%dT%H%M%SZ")
+    times = StageTimes()
+    with ExitStack() as stack:
+        cascade = open_cascade(bundle, None, "onnxruntime", {})
+        stack.callback(cascade.close)
+        broker = nullcontext(_address(arguments.broker)) if arguments.broker else embedded_broker()
+        host, port = stack.enter_context(broker)
+        folder = stack.enter_context(replacing_folder(arguments.out))
+        subscriber = stack.enter_context(Subscriber(host, port, SERIAL))
+        print(f"mission {mission}: {_way(bundle, cascade)}, MQTT {host}:{port}", flush=True)
+        received = _stream(arguments, bundle, cascade, mission, (host, port), folder, times, subscriber)
+        facts = {
+            "mission": mission,
+            "model": f"{bundle.manifest.name} ({bundle.id[:12]})",
+            "way": _way(bundle, cascade),
+            "engine": f"{cascade.engine}, threshold {cascade.threshold:.2f}",
+            "broker": f"{host}:{port}" + ("" if arguments.broker else " (amqtt, inside the demo)"),
+            "fissura": __version__,
+        }
+        write_report(folder / "report.html", frames=_entries(folder, received), stages_ms=times.all(), facts=facts)
+    report = arguments.out / "report.html"
+    print(f"{len(received)} cracks, {time.monotonic() - started:.1f} s; the report: {report}")
+    if arguments.open:
+        webbrowser.open(report.resolve().as_uri())
+    return 0
+
+
+def _stream(
+    arguments: argparse.Namespace,
+    bundle: Bundle,
+    cascade: Cascade,
+    mission: str,
+    broker: tuple[str, int],
+    folder: Path,
+    times: StageTimes,
+    subscriber: Subscriber,
+) -> list[Detection]:
+    """Stream the images as a camera would and wait until every message has come back."""
+    counters, sinks = Counters(), list[Sink]()
+    with tempfile.TemporaryDirectory(prefix="fissura-demo-") as spool_folder, ExitStack() as stack:
+        source = open_source(f"folder:{_image_folder(arguments.images)}?downsample={bundle.manifest.scale}")
+        stack.callback(source.close)
+        task = Task(SERIAL, mission, model_stamp(bundle, cascade, None), gsd_mm_per_px=arguments.gsd)
+        pipeline = Pipeline(source, cascade, sinks, task, "every_frame", counters, times)
+        context = SinkContext(SERIAL, mission, bundle.id, counters, times, pipeline.fail)
+        spool = {"spool": Path(spool_folder) / "spool.sqlite", "version": "3.1.1"}
+        sinks.append(open_sink(f"mqtt://{broker[0]}:{broker[1]}", context, {"mqtt": spool}))
+        sinks.append(open_sink(f"overlay:{folder / 'frames'}", context))
+        run_to_end(pipeline, sinks, Deadline(FLUSH_TIMEOUT_S))
+    expected = counters.snapshot().detections
+    deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
+    while len(subscriber.received) < expected and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if len(subscriber.received) < expected:
+        print(f"warning: {expected - len(subscriber.received)} of {expected} messages did not arrive", file=sys.stderr)
+    return list(subscriber.received.values())
+
+
+def _entries(folder: Path, received: list[Detection]) -> list[FrameEntry]:
+    """One entry an overlay, with the detections of its frame."""
+    return [
+        FrameEntry(
+            name=overlay.stem,
+            overlay=overlay.relative_to(folder).as_posix(),
+            detections=[d for d in received if d.frame.name and Path(d.frame.name).stem == overlay.stem],
+        )
+        for overlay in sorted((folder / "frames").iterdir())
+    ]
+
+
+def _way(bundle: Bundle, cascade: Cascade) -> str:
+    """What happens to a frame, in words."""
+    if cascade.mode == "segmentation":
+        return "camera frame -> segmentation"
+    return f"camera frame -> x{bundle.manifest.scale} super-resolution -> segmentation"
+
+
+def _image_folder(given: Path) -> Path:
+    """The images of a data set folder, or the folder itself."""
+    return given / "images" if (given / "images").is_dir() else given
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        return text, PORT
+    if not port.isdigit() or not 0 < int(port) < 65536 or not host:
+        raise UsageError(f"--broker {text!r}", expected="HOST or HOST:PORT, for example localhost:1883")
+    return host, int(port)

@@ -1,0 +1,40 @@
+"""What every inference engine offers."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fissura.config import Config
+
+
+class Engine(Protocol):
+    """Runs one graph. Built as ``Class(path, graph, config)``, which checks the graph against the manifest.
+
+    One thread owns an engine: it is built, run and closed there.
+
+    Attributes:
+        config_class: its options.
+        name: engine and device, as messages state it.
+    """
+
+    config_class: ClassVar[type[Config]]
+    name: str
+
+    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run a batch.
+
+        Args:
+            batch: (N, H, W, 3) or (N, 3, H, W) uint8 RGB, as the manifest's layout says.
+
+        Returns:
+            The graph's output, float32, four axes. It is the caller's until the next call.
+
+        Raises:
+            EngineError: the engine cannot run this batch.
+        """
+
+    def close(self) -> None:
+        """Let go of memory and device."""

@@ -1,0 +1,1 @@
+"""Sending the spool to an MQTT broker."""

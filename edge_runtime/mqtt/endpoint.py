@@ -1,0 +1,118 @@
+"""Where the broker is and how to prove who we are."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field
+
+from fissura.config import Config
+from fissura.errors import ConfigError
+
+PASSWORD_VARIABLE = "FISSURA_MQTT_PASSWORD"
+PORT = 1883
+TLS_PORT = 8883
+Version = Literal["5", "3.1.1"]
+
+
+class MqttConfig(Config):
+    """Options of `mqtt:` and `mqtts:`."""
+
+    version: Version = Field("5", description="MQTT version; 3.1.1 for brokers that do not speak 5")
+    keepalive_s: int = Field(
+        30, ge=5, le=3600, description="silence after which either side asks whether the other lives"
+    )
+    username: str | None = Field(None, description="also as mqtt://USERNAME@HOST")
+    password_file: Path | None = Field(None, description=f"its first line; else the variable {PASSWORD_VARIABLE}")
+    ca: Path | None = Field(None, description="certificate of the authority that signed the broker's, PEM")
+    cert: Path | None = Field(None, description="our own certificate, PEM")
+    key: Path | None = Field(None, description="private key of our certificate, PEM")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A broker. The password is left out of its printed form."""
+
+    host: str
+    port: int
+    version: Version
+    keepalive_s: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+
+def read_endpoint(uri: str, config: MqttConfig) -> Endpoint:
+    """Put address, options, environment and files together.
+
+    Args:
+        uri: ``mqtt://[USERNAME@]HOST[:PORT]`` or ``mqtts://...``; what stands after '?' is in `config` already.
+        config: the options.
+
+    Raises:
+        ConfigError: no host, a port that is none, a password in the address, or a file that cannot be used.
+    """
+    parts = urlsplit(uri)
+    if parts.password is not None:
+        raise ConfigError(
+            "the broker's address holds a password, which every user of this machine can see",
+            expected=f"it in the variable {PASSWORD_VARIABLE} or in a file, with --password-file",
+        )
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"broker address {uri!r}: {error}", expected="mqtt://HOST:PORT") from error
+    if not host or parts.path.strip("/"):
+        raise ConfigError(f"broker address {uri!r} is not understood", expected="mqtt://HOST:PORT")
+    secure = parts.scheme == "mqtts"
+    if not secure and (config.ca or config.cert or config.key):
+        raise ConfigError(
+            f"broker address {uri!r} is unencrypted, but certificates are given", expected=f"mqtts://{host}"
+        )
+    return Endpoint(
+        host=host,
+        port=port or (TLS_PORT if secure else PORT),
+        version=config.version,
+        keepalive_s=config.keepalive_s,
+        username=unquote(parts.username) if parts.username else config.username,
+        password=_password(config.password_file),
+        tls=_tls(config) if secure else None,
+    )
+
+
+def _password(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get(PASSWORD_VARIABLE)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"password file {path} cannot be read: {error}") from error
+    if not lines or not lines[0]:
+        raise ConfigError(f"password file {path} is empty", expected="the password on its first line")
+    return lines[0]
+
+
+def _tls(config: MqttConfig) -> ssl.SSLContext:
+    if (config.cert is None) != (config.key is None):
+        raise ConfigError("only one of certificate and key is given", expected="both --cert and --key, or neither")
+    try:
+        context = ssl.create_default_context(cafile=None if config.ca is None else str(config.ca))
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"--ca {config.ca} cannot be used: {error}", expected="a certificate in PEM") from error
+    if config.cert is not None:
+        try:
+            context.load_cert_chain(str(config.cert), None if config.key is None else str(config.key))
+        except OSError as error:
+            raise ConfigError(
+                f"--cert {config.cert} with --key {config.key} cannot be used: {error}",
+                expected="a certificate and the private key that belongs to it, in PEM",
+            ) from error
+    return context

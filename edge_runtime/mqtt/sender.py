@@ -1,0 +1,297 @@
+"""The thread that keeps a connection to the broker and sends the spool over it."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from edge_runtime.clock import wall_clock_quality
+from edge_runtime.mqtt.connection import Acknowledged, Answered, Connection, Ended, Event, Will
+from edge_runtime.mqtt.endpoint import Endpoint
+from edge_runtime.mqtt.outgoing import Outgoing, backoff_s
+from edge_runtime.mqtt.reasons import BROKERS_OWN_REASONS, FAILURE, SESSION_TAKEN_OVER, refusal
+from edge_runtime.ratelimit import RateLimitedLog
+from edge_runtime.spool import Message, Priority, Spool, SpoolStats
+from fissura.errors import BrokerError, SpoolError
+from fissura.messages import Status, Telemetry
+from fissura.topics import STATUS, TELEMETRY, client_id
+
+logger = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT_S = 10.0
+STABLE_S = 10.0
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 30.0
+FAREWELL_TIMEOUT_S = 2.0
+HEARTBEAT_S = 1.0
+OFFLINE_HEARTBEAT_S = 60.0  # nobody listens: enough to tell afterwards how it went
+JOIN_TIMEOUT_S = 8.0
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What the sender says on the pipeline's behalf.
+
+    Attributes:
+        serial: of the device.
+        status: makes a status of a state and a reason.
+        telemetry: makes a heartbeat.
+    """
+
+    serial: str
+    status: Callable[[str, str | None], Status]
+    telemetry: Callable[[SpoolStats], Telemetry]
+
+
+class Sender:
+    """Connects, and connects again for ever; publishes the birth on every connect, then the spool, metered.
+
+    Args:
+        endpoint: the broker.
+        spool: what to send; deletes what the broker has acknowledged.
+        voice: what to say besides.
+        refused: called, once, when the broker refuses the first connection for a reason that lasts.
+    """
+
+    def __init__(self, endpoint: Endpoint, spool: Spool, voice: Voice, refused: Callable[[BrokerError], None]) -> None:
+        self.outgoing = Outgoing(spool)
+        self.connects = 0
+        self._endpoint = endpoint
+        self._spool = spool
+        self._voice = voice
+        self._refused = refused
+        self._topic = STATUS.of(voice.serial)
+        self._events: SimpleQueue[Event | None] = SimpleQueue()  # None: look again, something has changed
+        self._closing = False
+        self._last_words: Status | None = None
+        self._quiet = False
+        self._next_heartbeat = time.monotonic()
+        self._log = RateLimitedLog(logger, period_s=60.0)
+        # A daemon: resolving a host name can hang, and must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="mqtt-sender", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There are new rows."""
+        self._events.put(None)
+
+    @property
+    def alive(self) -> bool:
+        """False once it has given up or was closed."""
+        return self._thread.is_alive()
+
+    def last_heartbeat(self) -> None:
+        """Put a last heartbeat into the spool and no more after it, so that the spool can run empty."""
+        self._quiet = True
+        self._put_heartbeat()
+        self.wake()
+
+    def close(self, last_words: Status) -> None:
+        """Publish the last status, if there is a connection, and end."""
+        self._last_words = last_words
+        self._closing = True
+        self.wake()
+        self._thread.join(JOIN_TIMEOUT_S)
+        if self._thread.is_alive():
+            logger.warning("the MQTT sender does not end: left behind")
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._closing:
+            began = time.monotonic()
+            try:
+                attempt += self._connect_and_send()
+            except BrokerError as error:
+                self._refused(error)
+                return
+            except SpoolError as error:
+                self._log.warning("spool", str(error))
+            except Exception:
+                # Whatever it is, the vehicle's messages wait in the spool and the next try may do.
+                logger.exception("the MQTT sender failed and starts again")
+            if time.monotonic() - began > STABLE_S:
+                attempt = 0
+            self._wait(backoff_s(attempt, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S))
+            attempt += 1
+
+    def _connect_and_send(self) -> int:
+        """One connection, from its beginning to its end.
+
+        Returns:
+            By how many more steps the next try should wait.
+        """
+        will = Will(self._topic, self._voice.status("offline", "connection lost").to_json())
+        connection = Connection(self._endpoint, client_id(self._voice.serial), will, self._events)
+        try:
+            connection.open()
+        except ssl.SSLCertVerificationError as error:
+            if self.connects == 0 and not _may_be_our_clock(error):
+                raise BrokerError(
+                    f"broker {self._endpoint} has a certificate that cannot be trusted: {error.verify_message}",
+                    fix="give the certificate of its authority with --ca",
+                ) from error
+            self._unreachable(error)
+            return 0
+        except OSError as error:
+            self._unreachable(error)
+            return 0
+        try:
+            answer = self._answer(connection)
+            if answer is None or self._closing:
+                return 0
+            if answer.code >= FAILURE:
+                return self._turned_away(answer)
+            return self._send(connection, answer)
+        finally:
+            connection.close()
+
+    def _answer(self, connection: Connection) -> Answered | None:
+        deadline = time.monotonic() + ANSWER_TIMEOUT_S
+        while not self._closing and (rest_s := deadline - time.monotonic()) > 0:
+            for event in self._next_events(connection, rest_s):
+                if isinstance(event, Answered):
+                    return event
+                if isinstance(event, Ended):
+                    self._log.warning(
+                        "hangs up",
+                        f"broker {self._endpoint} hangs up without an answer ({event.reason}); trying again for ever. "
+                        f"Does it speak MQTT {self._endpoint.version}? (--mqtt-version)",
+                    )
+                    return None
+            self._heartbeat(OFFLINE_HEARTBEAT_S)
+        if not self._closing:
+            self._log.warning("silent", f"broker {self._endpoint} does not answer; trying again for ever")
+        return None
+
+    def _turned_away(self, answer: Answered) -> int:
+        error = refusal(self._endpoint, answer.code, answer.reason)
+        if error is not None and self.connects == 0:
+            raise error
+        self._log.warning("refused", f"broker {self._endpoint} refuses the connection: {answer.reason}; trying again")
+        return 0 if error is None else 4
+
+    def _send(self, connection: Connection, answer: Answered) -> int:
+        self.connects += 1
+        logger.info("connected to broker %s", self._endpoint)
+        self._say(connection, self._voice.status("online", None))
+        self.outgoing.opened(answer.receive_maximum, answer.packet_limit_bytes)
+        while not self._closing:
+            self._publish_rows(connection)
+            events = self._next_events(connection, self._patience_s())
+            self.outgoing.settle([event for event in events if isinstance(event, Acknowledged)])
+            ended = next((event for event in events if isinstance(event, Ended)), None)
+            if ended is not None:
+                return self._lost(ended)
+            self._heartbeat(HEARTBEAT_S)
+        self._say_goodbye(connection)
+        return 0
+
+    def _publish_rows(self, connection: Connection) -> None:
+        for row in self.outgoing.ready():
+            message = row.message
+            try:
+                mid = connection.publish(
+                    message.topic, message.payload, qos=message.qos, retain=message.retain, uuid=message.uuid
+                )
+            except ValueError as error:
+                self.outgoing.reject(row, str(error))
+            else:
+                self.outgoing.sent(mid, row)
+
+    def _lost(self, ended: Ended) -> int:
+        if ended.code == SESSION_TAKEN_OVER:
+            self._log.warning(
+                "taken over",
+                f"another client has connected as {client_id(self._voice.serial)!r}: do two devices share the serial "
+                f"{self._voice.serial!r}? (--serial)",
+            )
+            return 4
+        if ended.code not in BROKERS_OWN_REASONS:
+            self.outgoing.lost()
+        self._log.warning("lost", f"connection to broker {self._endpoint} ended: {ended.reason}; connecting again")
+        return 0
+
+    def _say_goodbye(self, connection: Connection) -> None:
+        """Publish the last status and wait for the broker to have it, while what is on its way may still arrive."""
+        if self._last_words is None:
+            return
+        mid = self._say(connection, self._last_words)
+        deadline = time.monotonic() + FAREWELL_TIMEOUT_S
+        while (rest_s := deadline - time.monotonic()) > 0:
+            events = self._next_events(connection, rest_s)
+            answers = [event for event in events if isinstance(event, Acknowledged)]
+            self.outgoing.settle(answers)
+            if any(answer.mid == mid for answer in answers) or any(isinstance(event, Ended) for event in events):
+                return
+
+    def _say(self, connection: Connection, status: Status) -> int:
+        return connection.publish(
+            self._topic, status.to_json(), qos=STATUS.qos, retain=STATUS.retain, uuid=str(status.uuid)
+        )
+
+    def _next_events(self, connection: Connection | None, timeout_s: float) -> list[Event]:
+        """What has happened to this connection, after waiting until something does."""
+        found: list[Event] = []
+        try:
+            item = self._events.get(timeout=max(timeout_s, 0.001))
+            while True:
+                if item is not None and item.connection is connection:
+                    found.append(item)
+                item = self._events.get_nowait()
+        except Empty:
+            return found
+
+    def _wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._closing and (rest_s := deadline - time.monotonic()) > 0:
+            self._next_events(None, rest_s)
+            self._heartbeat(OFFLINE_HEARTBEAT_S)
+
+    def _patience_s(self) -> float:
+        due_s = self.outgoing.next_due_s()
+        heartbeat_s = self._next_heartbeat - time.monotonic()
+        return heartbeat_s if due_s is None else min(due_s, heartbeat_s)
+
+    def _heartbeat(self, period_s: float) -> None:
+        """A heartbeat at most every `period_s`: a last will cannot tell that the pipeline has stalled, this can."""
+        now = time.monotonic()
+        due = now >= self._next_heartbeat
+        # Coming online, the long period must not last on.
+        self._next_heartbeat = now + period_s if due else min(self._next_heartbeat, now + period_s)
+        if due and not self._quiet:
+            self._put_heartbeat()
+
+    def _put_heartbeat(self) -> None:
+        telemetry = self._voice.telemetry(self._spool.stats())
+        self._spool.put(
+            [
+                Message(
+                    str(telemetry.uuid),
+                    TELEMETRY.of(self._voice.serial),
+                    telemetry.to_json(),
+                    qos=TELEMETRY.qos,
+                    retain=TELEMETRY.retain,
+                    priority=Priority.TELEMETRY,
+                )
+            ]
+        )
+
+    def _unreachable(self, error: OSError) -> None:
+        self._log.warning(
+            "unreachable",
+            f"broker {self._endpoint} cannot be reached ({error.strerror or error}); trying again for ever, "
+            "messages wait in the spool",
+        )
+
+
+def _may_be_our_clock(error: ssl.SSLCertVerificationError) -> bool:
+    """A certificate looks expired or not yet valid to a vehicle whose clock has not been set."""
+    return error.verify_code in (9, 10) and wall_clock_quality() == "unsynchronised"

@@ -1,0 +1,238 @@
+"""Camera frames in, crack detections out: source -> slot -> cascade -> cracks -> sinks.
+
+One thread reads the source, the caller's thread does the rest. An exception of one frame costs that frame: it is
+counted by its cause and the pipeline goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.cascade import Cascade
+from edge_runtime.counters import Counters
+from edge_runtime.frame import Frame
+from edge_runtime.masks import Region
+from edge_runtime.ratelimit import RateLimitedLog
+from edge_runtime.reader import Reader
+from edge_runtime.sinks.sink import Deadline, Sink
+from edge_runtime.slot import FrameSlot, Policy
+from edge_runtime.sources.source import Source
+from edge_runtime.stages import StageTimes
+from fissura.errors import EngineError, FissuraError, SourceError
+from fissura.imaging.decode import MIN_LENGTH_PX, Crack, find_cracks
+from fissura.messages import Detection, ModelStamp
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.1  # how soon a signal is noticed while no frame comes
+READER_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to look for, and what to say about it.
+
+    Attributes:
+        serial: of the device.
+        mission_id: of the run.
+        model: stamp of every detection; its threshold decides what is crack.
+        region: where to look; None: everywhere.
+        gsd_mm_per_px: ground sampling distance, where the frame does not bring its own.
+        min_length_px: shorter cracks are left out; camera-frame pixels.
+    """
+
+    serial: str
+    mission_id: str
+    model: ModelStamp
+    region: Region | None = None
+    gsd_mm_per_px: float | None = None
+    min_length_px: float = MIN_LENGTH_PX
+
+
+class Pipeline:
+    """Runs a source through a cascade into sinks, once.
+
+    Args:
+        source: gives the frames; stays open.
+        cascade: finds the crack probability.
+        sinks: take the detections; stay open.
+        task: what to look for.
+        policy: `latest` or `every_frame`.
+        counters: where frames, drops and detections are counted.
+        times: where the stages' latencies go.
+
+    Attributes:
+        failure: what `fail` was called with.
+        source_is_free: False after a run whose source hangs in a read: closing it now could crash.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        cascade: Cascade,
+        sinks: Sequence[Sink],
+        task: Task,
+        policy: Policy,
+        counters: Counters,
+        times: StageTimes,
+    ) -> None:
+        self._cascade = cascade
+        self._sinks = sinks
+        self._task = task
+        self._counters = counters
+        self._times = times
+        self._slot = FrameSlot(policy)
+        self._reader = Reader(source, self._slot, counters)
+        self._log = RateLimitedLog(logger)
+        self._last_error: Exception | None = None
+        self._stopping = False
+        self.failure: FissuraError | None = None
+        self.source_is_free = True
+
+    def run(self, max_frames: int | None = None) -> None:
+        """Process frames until the source ends, `max_frames` are done, or `stop` is called.
+
+        Raises:
+            SourceError: the source failed, or gave nothing that could be read.
+            FissuraError: what `fail` was called with, or the cause if no frame at all could be processed.
+        """
+        left = max_frames
+        self._reader.start()
+        try:
+            while not (self._stopping or self._slot.exhausted or left == 0):
+                frame = self._slot.get(POLL_S)
+                if frame is not None:
+                    self._process(frame)
+                    left = None if left is None else left - 1
+        finally:
+            self.source_is_free = self._reader.stop(READER_TIMEOUT_S)
+            self._counters.dropped("stopped", len(self._slot))
+        if self.failure is not None:
+            raise self.failure
+        if not self._stopping:
+            self._check_outcome(source_ended=left != 0)
+
+    def stop(self) -> None:
+        """End after the frame in hand. May be called from a signal handler or another thread."""
+        self._stopping = True
+
+    def fail(self, error: FissuraError) -> None:
+        """End after the frame in hand; `run` then raises the error. May be called from another thread."""
+        self.failure = error
+        self._stopping = True
+
+    def _process(self, frame: Frame) -> None:
+        try:
+            with self._times.measure("frame"):
+                self._detect(frame)
+        except Exception as error:
+            self._last_error = error
+            self._counters.dropped("failed")
+            self._log.warning("failed", f"frame {frame.sequence} {frame.name or ''} failed: {_words(error)}")
+
+    def _detect(self, frame: Frame) -> None:
+        task = self._task
+        if frame.gsd_mm_per_px is None and task.gsd_mm_per_px is not None:
+            frame = replace(frame, gsd_mm_per_px=task.gsd_mm_per_px)
+        keep = task.region.for_frame(*frame.image.shape[:2]) if task.region else None
+        probability = self._cascade.run(frame.image, self._times)
+        with self._times.measure("decode"):
+            cracks = find_cracks(
+                probability,
+                threshold=task.model.threshold,
+                scale=self._cascade.scale,
+                gsd_mm_per_px=frame.gsd_mm_per_px,
+                min_length_px=task.min_length_px,
+                keep=keep,
+            )
+            detections = self._detections(frame, cracks)
+        self._counters.frame_done(len(detections))
+        for sink in self._sinks:
+            self._give(sink, frame, detections, probability)
+
+    def _detections(self, frame: Frame, cracks: Sequence[Crack]) -> list[Detection]:
+        stamp, now, task = frame.stamp(), datetime.now(timezone.utc), self._task
+        return [
+            Detection(
+                serial=task.serial,
+                sent_utc=now,
+                event_id=uuid4(),
+                phase="new",
+                mission_id=task.mission_id,
+                frame=stamp,
+                crack=crack.geometry,
+                confidence=crack.confidence,
+                model=task.model,
+            )
+            for crack in cracks
+        ]
+
+    def _give(
+        self, sink: Sink, frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]
+    ) -> None:
+        """One output that fails must not keep the others from theirs."""
+        try:
+            with self._times.measure(sink.stage):
+                sink.put(frame, detections, probability)
+        except Exception as error:
+            self._counters.dropped(f"sink {sink.stage}")
+            self._log.warning(
+                f"sink {sink.stage}", f"frame {frame.sequence} did not reach {sink.stage}: {_words(error)}"
+            )
+
+    def _check_outcome(self, *, source_ended: bool) -> None:
+        if self._reader.failure is not None and source_ended:
+            raise self._reader.failure
+        if self._counters.snapshot().frames:
+            return
+        if self._last_error is not None:
+            if isinstance(self._last_error, FissuraError):
+                raise self._last_error
+            raise EngineError(f"no frame could be processed: {_words(self._last_error)}") from self._last_error
+        if self._reader.last_unreadable is not None:
+            raise SourceError(f"no frame could be read; the last: {self._reader.last_unreadable.found}")
+        raise SourceError("the source ended before its first frame")
+
+
+def _words(error: Exception) -> str:
+    """An error in one line; one of ours speaks for itself."""
+    return error.found if isinstance(error, FissuraError) else f"{type(error).__name__}: {error}"
+
+
+def run_to_end(pipeline: Pipeline, sinks: Sequence[Sink], deadline: Deadline, max_frames: int | None = None) -> None:
+    """Run a pipeline, then flush and close every output, also after an error.
+
+    Raises:
+        FissuraError: the first of the errors, after all outputs are closed.
+    """
+    errors: list[FissuraError] = []
+    with _collecting(errors):
+        pipeline.run(max_frames)
+    deadline.start()
+    for sink in sinks:
+        with _collecting(errors):
+            sink.flush(deadline)
+    if pipeline.failure is not None:  # the broker may refuse as late as during the flush
+        errors.append(pipeline.failure)
+    for sink in sinks:
+        with _collecting(errors):
+            sink.close(errors[0] if errors else None)
+    if errors:
+        raise errors[0]
+
+
+@contextmanager
+def _collecting(errors: list[FissuraError]) -> Iterator[None]:
+    """Note an error of ours instead of raising it."""
+    try:
+        yield
+    except FissuraError as error:
+        errors.append(error)

@@ -1,0 +1,69 @@
+"""Where the reader leaves frames for the engine: the newest only, or every one in a short queue."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Literal
+
+from edge_runtime.frame import Frame
+
+Policy = Literal["latest", "every_frame"]
+QUEUE_LENGTH = 4
+
+
+class FrameSlot:
+    """A hand-over between two threads.
+
+    Policy `latest` keeps one frame and replaces it (a live camera: never behind); `every_frame` makes the reader wait
+    while the queue is full (files, measurements: nothing is left out).
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._replace = policy == "latest"
+        self._capacity = 1 if policy == "latest" else QUEUE_LENGTH
+        self._frames: deque[Frame] = deque()
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, frame: Frame) -> int:
+        """Leave a frame; waits for room under `every_frame`.
+
+        Returns:
+            How many frames were lost by it: an older one that it replaces, or itself when the slot is closed.
+        """
+        with self._changed:
+            while not self._closed and not self._replace and len(self._frames) >= self._capacity:
+                self._changed.wait()
+            if self._closed:
+                return 1
+            lost = len(self._frames) - self._capacity + 1 if self._replace else 0
+            if lost:
+                self._frames.popleft()
+            self._frames.append(frame)
+            self._changed.notify_all()
+            return lost
+
+    def get(self, timeout_s: float) -> Frame | None:
+        """Take the oldest frame; None when there is none within the time, or the slot is closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._frames or self._closed, timeout_s)
+            frame = self._frames.popleft() if self._frames else None
+            self._changed.notify_all()
+            return frame
+
+    def close(self) -> None:
+        """No more frames will come; those that wait can still be taken."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def exhausted(self) -> bool:
+        """Closed, and every frame taken."""
+        with self._changed:
+            return self._closed and not self._frames
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._frames)

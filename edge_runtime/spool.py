@@ -1,0 +1,258 @@
+"""The message store on disk: what was found is written here before it is sent, and deleted when the broker has it.
+
+SQLite in WAL mode. `put` commits one transaction a frame, on the disk when it returns (synchronous=FULL). Deleting
+what the broker has acknowledged does not wait for the disk: a deletion lost in a power cut sends the message once
+more, and consumers deduplicate by uuid. Bounded by bytes and by age: dead letters go first, then telemetry, then
+detections, each from the oldest on, and every drop is counted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from edge_runtime.clock import boot_id
+from edge_runtime.spool_file import SpoolFile, transaction, translated
+
+ROW_OVERHEAD_BYTES = 200  # of SQLite and of the columns beside topic and payload, generously
+EXPIRY_PERIOD_S = 60.0
+CLOCK_WAS_SET_AFTER_S = 1.7e9  # Unix time; a wall clock that reads less has not been set since power-on
+
+
+class Priority(IntEnum):
+    """What goes first: to the broker, and overboard."""
+
+    TELEMETRY = 0
+    DETECTION = 1
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is to be sent."""
+
+    uuid: str
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+    priority: Priority = Priority.DETECTION
+
+    @property
+    def size_bytes(self) -> int:
+        """What it counts against the bound."""
+        return len(self.payload) + len(self.topic) + ROW_OVERHEAD_BYTES
+
+
+@dataclass(frozen=True)
+class Row:
+    """A message in the spool, and how often the broker has refused it."""
+
+    id: int
+    message: Message
+    attempts: int
+
+
+@dataclass(frozen=True)
+class SpoolLimits:
+    """Bounds.
+
+    Attributes:
+        max_bytes: of all rows, dead letters included.
+        max_age_s: of a row.
+        max_attempts: refusals after which a row is a dead letter: kept within the bounds, no longer sent.
+    """
+
+    max_bytes: int = 256 << 20
+    max_age_s: float = 30 * 86400.0
+    max_attempts: int = 8
+
+
+@dataclass(frozen=True)
+class SpoolStats:
+    """What the spool holds, and has lost since it was opened.
+
+    Attributes:
+        rows: waiting to be sent.
+        bytes: of these and of the dead letters.
+        dead_letters: rows that the broker has refused too often.
+        dropped: rows lost, by kind and cause, such as 'telemetry_full' or 'detection_old'.
+    """
+
+    rows: int
+    bytes: int
+    dead_letters: int
+    dropped: dict[str, int]
+
+
+class Spool:
+    """Safe to use from several threads, in one process at a time: the file is locked.
+
+    Opening gives each dead letter one more attempt: what the broker refused yesterday may be allowed today.
+
+    Args:
+        path: of the database; its folder is made. A damaged one is moved aside, and the log says where to.
+        limits: the bounds.
+
+    Raises:
+        SpoolError: another process uses it, or the disk does not let us.
+    """
+
+    def __init__(self, path: Path, limits: SpoolLimits | None = None) -> None:
+        self.path = path
+        self.limits = limits or SpoolLimits()
+        self._file = SpoolFile(path)
+        # A connection each for what is put and what is sent, so that in Python neither waits for the other's disk.
+        self._putting = self._file.connect(durable=True)
+        self._sending = self._file.connect(durable=False)
+        self._put_lock = threading.Lock()
+        self._send_lock = threading.Lock()
+        self._dropped: Counter[str] = Counter()
+        self._next_expiry_s = 0.0
+        with translated(path), transaction(self._putting) as database:
+            last_chance = max(0, self.limits.max_attempts - 1)
+            database.execute("UPDATE outbox SET dead = 0, attempts = ? WHERE dead = 1", (last_chance,))
+
+    def put(self, messages: Sequence[Message]) -> None:
+        """Store messages in one transaction, on the disk when it returns; makes room where the bounds ask for it.
+
+        Raises:
+            SpoolError: the disk is full or broken; none of the messages is stored.
+        """
+        now_s, boot_s = time.time(), _since_boot_s()
+        rows = [
+            (m.uuid, m.topic, m.qos, m.retain, m.payload, m.priority, m.size_bytes, now_s, boot_id(), boot_s)
+            for m in messages
+        ]
+        with translated(self.path), self._put_lock:
+            with transaction(self._putting) as database:
+                database.executemany(
+                    "INSERT INTO outbox (uuid, topic, qos, retain, payload, priority, size, created_s, boot, boot_s)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    rows,
+                )
+                lost = self._expire(database, now_s, boot_s) + self._make_room(database)
+            self._dropped += lost
+
+    def take(self, limit: int, *, skip_ids: Collection[int] = (), skip_topics: Collection[str] = ()) -> list[Row]:
+        """The rows to be sent next; they stay in the spool.
+
+        Args:
+            limit: at most so many.
+            skip_ids: rows to leave out, such as those on their way.
+            skip_topics: topics to leave out.
+        """
+        with translated(self.path), self._send_lock:
+            found = self._sending.execute(
+                "SELECT id, uuid, topic, payload, qos, retain, priority, attempts FROM outbox WHERE dead = 0"
+                f" AND id NOT IN ({_marks(skip_ids)}) AND topic NOT IN ({_marks(skip_topics)})"
+                " ORDER BY dead DESC, priority, id LIMIT ?",
+                (*skip_ids, *skip_topics, limit),
+            ).fetchall()
+        return [
+            Row(id, Message(uuid, topic, payload, qos, bool(retain), Priority(priority)), attempts)
+            for id, uuid, topic, payload, qos, retain, priority, attempts in found
+        ]
+
+    def delete(self, ids: Collection[int]) -> None:
+        """The broker has these rows."""
+        with translated(self.path), self._send_lock, transaction(self._sending) as database:
+            _delete(database, ids)
+
+    def refuse(self, row: Row, *, for_good: bool = False) -> bool:
+        """The broker does not take this row.
+
+        Args:
+            row: as `take` gave it, or older.
+            for_good: it never will; the row becomes a dead letter at once.
+
+        Returns:
+            Whether it is a dead letter now.
+        """
+        with translated(self.path), self._send_lock, transaction(self._sending) as database:
+            database.execute("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?", (row.id,))
+            dead = database.execute(
+                "UPDATE outbox SET dead = 1 WHERE id = ? AND (? OR attempts >= ?)",
+                (row.id, for_good, self.limits.max_attempts),
+            )
+            return dead.rowcount > 0
+
+    def stats(self) -> SpoolStats:
+        """What it holds and has lost."""
+        with translated(self.path), self._send_lock:
+            (size,) = self._sending.execute("SELECT bytes FROM total").fetchone()
+            rows, dead = self._sending.execute("SELECT COUNT(*), COALESCE(SUM(dead), 0) FROM outbox").fetchone()
+        return SpoolStats(rows - dead, size, dead, dict(self._dropped))
+
+    def empty(self) -> bool:
+        """Whether nothing waits to be sent."""
+        with translated(self.path), self._send_lock:
+            (waiting,) = self._sending.execute("SELECT EXISTS (SELECT 1 FROM outbox WHERE dead = 0)").fetchone()
+        return not waiting
+
+    def close(self) -> None:
+        """Close the file; what is unsent stays in it."""
+        with self._put_lock, self._send_lock:
+            self._putting.close()
+            self._sending.close()
+            self._file.close()
+
+    def _expire(self, database: sqlite3.Connection, now_s: float, boot_s: float) -> Counter[str]:
+        """Delete rows that are too old.
+
+        Within one boot the age is measured by a clock that does not jump. A row of an earlier boot has only the wall
+        clock's word, which does not count if the clock had not been set: no row dies of a leap from 1970.
+        """
+        if boot_s < self._next_expiry_s:
+            return Counter()
+        self._next_expiry_s = boot_s + EXPIRY_PERIOD_S
+        old = database.execute(
+            f"SELECT id, {_KIND} FROM outbox WHERE (boot = :boot AND boot_s < :boot_s)"
+            " OR (boot <> :boot AND created_s > :set AND created_s < :created_s)",
+            {
+                "boot": boot_id(),
+                "boot_s": boot_s - self.limits.max_age_s,
+                "set": CLOCK_WAS_SET_AFTER_S,
+                "created_s": now_s - self.limits.max_age_s,
+            },
+        ).fetchall()
+        _delete(database, [id for id, _ in old])
+        return Counter(f"{kind}_old" for _, kind in old)
+
+    def _make_room(self, database: sqlite3.Connection) -> Counter[str]:
+        """Delete rows until the bytes are within the bound."""
+        (size,) = database.execute("SELECT bytes FROM total").fetchone()
+        excess = size - self.limits.max_bytes
+        doomed: list[tuple[int, str]] = []
+        if excess > 0:
+            for id, kind, bytes_ in database.execute(
+                f"SELECT id, {_KIND}, size FROM outbox ORDER BY dead DESC, priority, id"
+            ):
+                doomed.append((id, kind))
+                excess -= bytes_
+                if excess <= 0:
+                    break
+        _delete(database, [id for id, _ in doomed])
+        return Counter(f"{kind}_full" for _, kind in doomed)
+
+
+_KIND = f"CASE WHEN dead THEN 'dead_letter' WHEN priority = {Priority.TELEMETRY} THEN 'telemetry' ELSE 'detection' END"
+
+
+def _delete(database: sqlite3.Connection, ids: Collection[int]) -> None:
+    database.executemany("DELETE FROM outbox WHERE id = ?", [(id,) for id in ids])
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _since_boot_s() -> float:
+    """Seconds since the boot, suspended ones included."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)

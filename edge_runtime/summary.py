@@ -1,0 +1,42 @@
+"""What a run has done, for a person and for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edge_runtime.counters import Counters
+from edge_runtime.sinks.sink import Sink
+from edge_runtime.stages import StageTimes
+
+
+def summarise(counters: Counters, times: StageTimes, sinks: Sequence[Sink]) -> dict[str, Any]:
+    """Frames, drops by cause, detections, median stage latencies in milliseconds, and the outputs' totals."""
+    counts = counters.snapshot()
+    totals: dict[str, int] = {}
+    for sink in sinks:
+        for name, number in sink.totals().items():
+            totals[name] = totals.get(name, 0) + number
+    return {
+        "frames": counts.frames,
+        "detections": counts.detections,
+        "drops": counts.drops,
+        "seconds": round(counts.uptime_s, 3),
+        "stage_ms": times.medians(),
+        **totals,
+    }
+
+
+def as_text(summary: dict[str, Any]) -> str:
+    """The summary in a few lines."""
+    dropped = ", ".join(f"{number} {cause}" for cause, number in summary["drops"].items()) or "none"
+    stages = ", ".join(f"{stage} {median:.1f}" for stage, median in summary["stage_ms"].items())
+    named = ("frames", "detections", "drops", "seconds", "stage_ms")
+    totals = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in summary.items() if name not in named)
+    lines = [
+        f"{summary['frames']} frames in {summary['seconds']:.1f} s, {summary['detections']} detections",
+        f"dropped: {dropped}",
+        f"median ms: {stages}" if stages else "",
+        f"outputs: {totals}" if totals else "",
+    ]
+    return "\n".join(line for line in lines if line)

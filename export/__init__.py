@@ -1,0 +1,1 @@
+"""Turns a checkpoint into a bundle, proves the graphs against PyTorch, and scores models."""

@@ -1,0 +1,176 @@
+"""A trained model as ONNX graphs, one a role. Scaling to [0, 1], normalisation and sigmoid live inside the graph.
+
+Height and width are dynamic, as multiples of what the networks need. The batch is fixed at one: a camera gives one
+frame at a time, a batch of images brings nothing on a CPU, and every shape then depends on height and width alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from fissura.bundle import Graph, GraphInput, GraphOutput, Role
+from fissura.errors import ExportError
+from fissura.imaging.encode import CHANNELS
+from train.model import CrackModel
+from train.predict import frame_multiple
+
+OPSET = 20
+Layout = Literal["NHWC", "NCHW"]
+
+
+@dataclass(frozen=True)
+class ExportedGraph:
+    """An ONNX graph in memory, and how to talk to it."""
+
+    role: Role
+    onnx: bytes
+    input: GraphInput
+    output: GraphOutput
+    halo: int
+
+    @property
+    def file(self) -> str:
+        """Its name in the bundle."""
+        return f"{self.role}.onnx"
+
+    def entry(self, threshold: float | None) -> Graph:
+        """Its entry in the manifest."""
+        return Graph(file=self.file, input=self.input, output=self.output, halo=self.halo, threshold=threshold)
+
+
+def roles_of(model: CrackModel) -> tuple[Role, ...]:
+    """The graphs that a model gives."""
+    return ("segmentation",) if model.super_resolution is None else ("segmentation", "super_resolution", "fused")
+
+
+def export_graph(model: CrackModel, role: Role, layout: Layout = "NHWC") -> ExportedGraph:
+    """Export one graph. The same weights give the same bytes, on any path of any machine.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        role: one of `roles_of(model)`.
+        layout: of the input, and of the output where that is an image.
+
+    Raises:
+        ExportError: PyTorch cannot export the network.
+    """
+    multiple, scale = _multiple(model, role), 1 if role == "segmentation" else model.scale
+    feed = GraphInput(layout=layout, multiple=multiple, min_size=multiple)
+    if role == "super_resolution":
+        output = GraphOutput(name="enlarged", kind="image", scale=scale)
+    else:
+        output = GraphOutput(name="probability", kind="probability", scale=scale)
+
+    axes = (1, 2) if layout == "NHWC" else (2, 3)
+    shape = [1, CHANNELS, CHANNELS, CHANNELS]
+    for axis, factor in zip(axes, (3, 4), strict=True):  # any two sizes that differ from each other, and from one
+        shape[axis] = factor * multiple
+    height, width = torch.export.Dim("h"), torch.export.Dim("w")
+    sizes = {axes[0]: multiple * height, axes[1]: multiple * width}
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                _GraphModule(model, role, layout).eval(),
+                (torch.zeros(shape, dtype=torch.uint8),),
+                dynamo=True,
+                opset_version=OPSET,
+                external_data=False,
+                input_names=[feed.name],
+                output_names=[output.name],
+                dynamic_shapes={"image": sizes},
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise ExportError(f"PyTorch cannot export graph {role}: {error}") from error
+    assert program is not None  # with dynamo there always is one
+    proto = program.model_proto
+    _strip(proto)
+    output_axes = axes if output.kind == "image" else (2, 3)
+    _name_sizes(proto.graph.output[0], output_axes, multiple * scale)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"PyTorch made an invalid graph {role}: {error}") from error
+    return ExportedGraph(role, proto.SerializeToString(deterministic=True), feed, output, _halo(model, role))
+
+
+class _GraphModule(nn.Module):
+    """What a graph computes, from uint8 pixels on."""
+
+    def __init__(self, model: CrackModel, role: Role, layout: Layout) -> None:
+        super().__init__()
+        self.model, self.role, self.layout = model, role, layout
+
+    def forward(self, image: Tensor) -> Tensor:
+        if self.layout == "NHWC":
+            image = image.permute(0, 3, 1, 2)
+        pixels = image.float() / 255
+        if self.role == "super_resolution":
+            enlarged = self.model.enlarge(pixels).clamp(0, 1)
+            return enlarged.permute(0, 2, 3, 1) if self.layout == "NHWC" else enlarged
+        logits: Tensor = self.model(pixels) if self.role == "fused" else self.model.segment(pixels)
+        return torch.sigmoid(logits)
+
+
+def _multiple(model: CrackModel, role: Role) -> int:
+    """What height and width of the input must be multiples of, in pixels."""
+    if role == "segmentation":
+        return frame_multiple(model, "segmentation")
+    own = _integer(model.super_resolution, "stride")
+    return own if role == "super_resolution" else math.lcm(own, frame_multiple(model, "fused"))
+
+
+def _halo(model: CrackModel, role: Role) -> int:
+    """Context that an output pixel depends on, to each side, in input pixels."""
+    if role == "segmentation":
+        return _integer(model.segmentation, "halo")
+    own = _integer(model.super_resolution, "halo")
+    if role == "super_resolution":
+        return own
+    # The segmentation's context is counted in enlarged pixels.
+    return own + -(-_integer(model.segmentation, "halo") // model.scale)
+
+
+def _integer(network: nn.Module | None, name: str) -> int:
+    value: Any = getattr(network, name)
+    return int(value)
+
+
+def _strip(proto: onnx.ModelProto) -> None:
+    """Remove the exporter's notes, in which the paths of source files stand, and the inferable inner shapes."""
+    graph = proto.graph
+    for part in (proto, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    del graph.value_info[:]
+
+
+def _name_sizes(value: onnx.ValueInfoProto, axes: tuple[int, int], multiple: int) -> None:
+    """Say how large the output is in terms of the input's `h` and `w`, where PyTorch leaves internal symbols."""
+    for axis, name in zip(axes, "hw", strict=True):
+        value.type.tensor_type.shape.dim[axis].dim_param = f"{multiple}*{name}" if multiple > 1 else name
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the exporter from writing of operators that we do not use (torchvision's) and of its own deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,161 @@
+"""A probability map becomes a list of cracks.
+
+Coordinates. A pixel's integer coordinate is its centre: the centre of the frame's top left pixel is (0, 0), the frame
+reaches from -0.5 to width - 0.5. Pixel i of a map of `scale` pixels per camera pixel lies at the camera coordinate
+(i + 0.5) / scale - 0.5. All sizes are camera-frame pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fissura.errors import ImageError, ModelShapeError
+from fissura.imaging.components import Components, Floats, Indices, find_components, sum_by
+from fissura.imaging.images import Mask
+from fissura.imaging.measure import Measurements, measure_components
+from fissura.messages import CrackGeometry, Point
+
+MIN_LENGTH_PX = 10.0
+OUTLINE_TOLERANCE = 0.5
+MAX_OUTLINE_POINTS = 512
+
+
+@dataclass(frozen=True)
+class Crack:
+    """One crack found in a frame.
+
+    Attributes:
+        geometry: size, place and outline, in camera-frame pixels and, with a known GSD, millimetres.
+        confidence: mean probability over the crack's pixels, 0 to 1.
+    """
+
+    geometry: CrackGeometry
+    confidence: float
+
+
+def find_cracks(
+    probability: NDArray[np.float32],
+    *,
+    threshold: float,
+    scale: int = 1,
+    gsd_mm_per_px: float | None = None,
+    min_length_px: float = MIN_LENGTH_PX,
+    keep: Mask | None = None,
+) -> list[Crack]:
+    """Cracks as 8-connected components of the pixels at or above the threshold.
+
+    The outline runs through the centres of the component's outermost pixels, simplified to within half a pixel of the
+    map; a ragged one is simplified further until it has at most 512 points. What a crack network encloses is not
+    filled for the measurement, though the outline runs around all of it.
+
+    Args:
+        probability: (H * scale, W * scale) float32, 0 to 1; not-a-number is background.
+        threshold: pixels at and above it are crack.
+        scale: map pixels per camera pixel along each axis.
+        gsd_mm_per_px: ground sampling distance of the camera frame; None leaves the millimetres out.
+        min_length_px: shorter ones are left out; camera-frame pixels.
+        keep: (H, W) bool in camera-frame pixels: where to look; None is everywhere. A crack is cut at its edge.
+
+    Returns:
+        The cracks, longest first.
+
+    Raises:
+        ModelShapeError: the map is not two-dimensional or no multiple of the scale.
+        ImageError: `keep` has another size than the camera frame.
+    """
+    canvas = _binarise(probability, threshold, scale, keep)
+    components = find_components(canvas, min_length_px=min_length_px * scale)
+    sizes = measure_components(components)
+    long_enough = np.flatnonzero(sizes.length_px >= min_length_px * scale)
+    if not len(long_enough):
+        return []
+    confidences = _mean_at(probability, components)
+    pixels_of = _by_component(components)
+    order = long_enough[np.argsort(-sizes.length_px[long_enough], kind="stable")]
+    return [
+        Crack(
+            _geometry(pixels_of[number], components.stride, sizes, number, scale, gsd_mm_per_px),
+            float(np.clip(confidences[number], 0, 1)),
+        )
+        for number in order
+    ]
+
+
+def _binarise(probability: NDArray[np.float32], threshold: float, scale: int, keep: Mask | None) -> Mask:
+    if probability.ndim != 2 or probability.shape[0] % scale or probability.shape[1] % scale:
+        raise ModelShapeError(
+            f"the probability map has the shape {probability.shape}",
+            expected=f"two axes, each a multiple of the scale {scale}",
+        )
+    height, width = probability.shape
+    canvas = np.zeros((height + 2, width + 2), bool)
+    inner = canvas[1:-1, 1:-1]
+    np.greater_equal(probability, threshold, out=inner)
+    if keep is not None:
+        if keep.shape != (height // scale, width // scale):
+            raise ImageError(
+                f"the mask of the region of interest is {keep.shape[1]}x{keep.shape[0]} pixels",
+                expected=f"the size of the camera frame: {width // scale}x{height // scale}",
+            )
+        look_here = np.ascontiguousarray(keep).view(np.uint8)
+        inner &= cv2.resize(look_here, (width, height), interpolation=cv2.INTER_NEAREST).view(bool)
+    return canvas
+
+
+def _mean_at(probability: NDArray[np.float32], components: Components) -> Floats:
+    y, x = np.divmod(components.pixels, components.stride)
+    total = sum_by(components.labels, probability[y - 1, x - 1], components.count)
+    return total / np.bincount(components.labels, minlength=components.count)
+
+
+def _by_component(components: Components) -> list[Indices]:
+    order = np.argsort(components.labels, kind="stable")
+    sizes = np.bincount(components.labels, minlength=components.count)
+    return np.split(components.pixels[order], np.cumsum(sizes)[:-1])
+
+
+def _geometry(
+    pixels: Indices, stride: int, sizes: Measurements, number: int, scale: int, gsd_mm_per_px: float | None
+) -> CrackGeometry:
+    y, x = np.divmod(pixels, stride)
+    x, y = x - 1, y - 1  # the canvas has a frame of one pixel
+    left, top = int(x.min()), int(y.min())
+    width, height = int(x.max()) - left + 1, int(y.max()) - top + 1
+    crop = np.zeros((height, width), np.uint8)
+    crop[y - top, x - left] = 1
+    outline = (_outline(crop) + (left, top) + 0.5) / scale - 0.5
+    length, mean_width, max_width = (
+        float(values[number]) / scale for values in (sizes.length_px, sizes.mean_width_px, sizes.max_width_px)
+    )
+    millimetres = {}
+    if gsd_mm_per_px is not None:
+        millimetres = {
+            "length_mm": length * gsd_mm_per_px,
+            "mean_width_mm": mean_width * gsd_mm_per_px,
+            "max_width_mm": max_width * gsd_mm_per_px,
+        }
+    points: list[Point] = [(float(px), float(py)) for px, py in outline]
+    return CrackGeometry(
+        length_px=length,
+        mean_width_px=mean_width,
+        max_width_px=max_width,
+        area_px=float(sizes.area_px[number]) / scale**2,
+        bbox_px=(left / scale - 0.5, top / scale - 0.5, width / scale, height / scale),
+        polygon_px=tuple(points),
+        **millimetres,
+    )
+
+
+def _outline(component: NDArray[np.uint8]) -> Floats:
+    """(n, 2) outer outline of the one component in a crop, x and y in the crop's pixels."""
+    contours, _ = cv2.findContours(component, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    tolerance = OUTLINE_TOLERANCE
+    outline = cv2.approxPolyDP(contours[0], tolerance, closed=True)
+    while len(outline) > MAX_OUTLINE_POINTS:
+        tolerance *= 2
+        outline = cv2.approxPolyDP(contours[0], tolerance, closed=True)
+    return outline.reshape(-1, 2).astype(np.float64)

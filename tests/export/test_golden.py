@@ -1,0 +1,78 @@
+"""Golden frames: small, the same each time, and they notice a changed graph."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from export.golden import FILE, check_golden, make_golden, read_golden, write_golden
+from fissura.bundle import Bundle, load_bundle
+from fissura.errors import BundleError, ExportError, ModelShapeError
+from tests.export.conftest import Made
+from tests.export.test_onnx import ROLES, stored
+
+
+def test_every_graph_has_frames_and_passes(made: Made) -> None:
+    golden = read_golden(made.bundle.path / FILE)
+    assert sorted(entry.role for entry in golden.frames) == sorted([*ROLES, *ROLES])
+    assert any(side % 2 for entry in golden.frames for side in entry.frame.shape[:2])
+    worst = check_golden(made.bundle)
+    assert set(worst) == set(ROLES)
+    assert max(worst.values()) <= 0.5 / 255 + 1e-5  # what 8 bits lose
+    assert (made.bundle.path / FILE).stat().st_size < 1_000_000
+
+
+def test_outputs_are_worth_comparing(made: Made) -> None:
+    """A frame whose output is one value everywhere would prove nothing."""
+    for entry in read_golden(made.bundle.path / FILE).frames:
+        assert len(np.unique(entry.output)) > 5, entry.role
+
+
+def test_equal_frames_have_equal_bytes(made: Made, tmp_path: Path) -> None:
+    golden = make_golden([stored(made.bundle, role) for role in ROLES], 2)
+    write_golden(tmp_path / "again.npz", golden)
+    assert (tmp_path / "again.npz").read_bytes() == (made.bundle.path / FILE).read_bytes()
+    with zipfile.ZipFile(tmp_path / "again.npz") as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def changed_copy(made: Made, folder: Path, factor: float) -> Bundle:
+    shutil.copytree(made.bundle.path, folder)
+    path = folder / "segmentation.onnx"
+    model = onnx.load(path)
+    weights = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("encoders.0.0.weight"))
+    values = numpy_helper.to_array(weights) * np.float32(factor)
+    weights.CopyFrom(numpy_helper.from_array(values, weights.name))
+    onnx.save(model, path)
+    return Bundle(folder, made.bundle.manifest, made.bundle.id)  # as if the manifest had been forged too
+
+
+def test_changed_weight_is_noticed(made: Made, tmp_path: Path) -> None:
+    assert set(check_golden(changed_copy(made, tmp_path / "same", 1.0))) == set(ROLES)
+    with pytest.raises(ExportError, match="graph segmentation differs by"):
+        check_golden(changed_copy(made, tmp_path / "changed", 1.05))
+
+
+def test_swapped_graphs_are_noticed(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.bundle.path, tmp_path / "swapped")
+    bundle = load_bundle(tmp_path / "swapped")
+    fused = bundle.graph("fused").model_copy(update={"file": "segmentation.onnx"})
+    graphs = {**bundle.manifest.graphs, "fused": fused}
+    forged = Bundle(bundle.path, bundle.manifest.model_copy(update={"graphs": graphs}), bundle.id)
+    with pytest.raises(ModelShapeError, match="shape"):
+        check_golden(forged)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a file", b"\x80\x04N."])
+def test_damaged_file(made: Made, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(BundleError, match="cannot be read"):
+        read_golden(tmp_path / FILE)
+    with pytest.raises(BundleError, match="cannot be read"):
+        read_golden(tmp_path / "missing.npz")

@@ -1,0 +1,124 @@
+"""The whole bundle, made by `fissura export`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from export.package import PackageOptions, export_bundle
+from fissura.bundle import MANIFEST_NAME, load_bundle, read_manifest
+from fissura.dataset import load_dataset
+from fissura.errors import ExportError
+from fissura.files import sha256
+from tests.export.conftest import Made, assert_refused, fissura, save_small_checkpoint
+from tests.export.test_parity import PooledTo4
+from train.checkpoint import load_checkpoint
+
+
+def test_manifest_tells_everything(made: Made) -> None:
+    manifest = made.bundle.manifest
+    assert manifest.name == "small"
+    assert manifest.scale == 2
+    assert manifest.normalisation.mean == (0.45, 0.5, 0.55)
+    assert set(manifest.files) == {"segmentation.onnx", "super_resolution.onnx", "fused.onnx", "golden.npz"}
+    assert set(manifest.parity) == set(manifest.graphs) == {"segmentation", "super_resolution", "fused"}
+    data = load_dataset(made.data, "train")
+    assert set(manifest.calibration) == {"segmentation", "fused"}
+    for role, calibration in manifest.calibration.items():
+        assert calibration.fingerprint == data.fingerprint()
+        assert (calibration.dataset, calibration.split, calibration.images) == ("pavement", "train", 6)
+        assert calibration.f1 > 0
+        threshold = manifest.graphs[role].threshold
+        assert threshold is not None
+        assert threshold == round(threshold, 2)
+    assert manifest.graphs["super_resolution"].threshold is None
+    assert all(parity.max_abs <= parity.limit == 1e-4 for parity in manifest.parity.values())
+    assert manifest.lineage.dataset_fingerprint == "ab" * 32
+    assert {"train.torch", "export.torch", "export.onnx", "export.onnxruntime"} <= set(manifest.lineage.versions)
+
+
+def test_nothing_of_this_machine_is_in_the_manifest(made: Made) -> None:
+    text = (made.bundle.path / MANIFEST_NAME).read_text()
+    assert "somebody" not in text
+    assert str(made.data.parent) not in text
+    assert made.bundle.manifest.lineage.recipe["data"]["train"][0]["path"] == "cracks"
+
+
+def test_output_is_a_table_and_nothing_else(made: Made) -> None:
+    assert made.stderr == ""
+    rows = {line.split()[0]: line.split() for line in made.stdout.splitlines()}
+    assert set(rows) == {"graph", "segmentation", "super_resolution", "fused", "bundle:"}
+    assert rows["fused"][3] == f"{made.bundle.graph('fused').threshold:.2f}"
+    assert rows["super_resolution"][3:] == ["-", "-"]
+
+
+def test_second_export_has_the_same_hashes(made: Made, tmp_path: Path) -> None:
+    options = PackageOptions("small", golden_frames=2)
+    data = load_dataset(made.data, "train")
+    again = export_bundle(load_checkpoint(made.checkpoint), tmp_path / "elsewhere", data, options)
+    assert again.manifest.files == made.bundle.manifest.files
+    assert again.id == made.bundle.id
+
+
+def test_model_without_super_resolution_in_nchw(made: Made, tmp_path: Path) -> None:
+    checkpoint = save_small_checkpoint(tmp_path / "run" / "checkpoint", super_resolution=False).parent
+    out = tmp_path / "Plain"
+    words = ("export", checkpoint, "--out", out, "--calibration-data", made.data, "--layout", "NCHW", "--limit", "2")
+    assert_refused(fissura(*words), "a bundle cannot be named 'Plain'")
+    done = fissura(*words, "--name", "plain-1", "--golden", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    bundle = load_bundle(out)
+    assert printed["bundle_id"] == bundle.id
+    assert list(bundle.manifest.graphs) == ["segmentation"]
+    assert bundle.graph("segmentation").input.layout == "NCHW"
+    assert bundle.manifest.scale == 1
+    assert bundle.manifest.calibration["segmentation"].images == 2
+    scored = fissura("eval", out, made.data, "--json")
+    assert scored.returncode == 0, scored.stderr
+    assert json.loads(scored.stdout)["mode"] == "segmentation"
+
+
+def test_graph_that_differs_is_not_written(made: Made, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(save_small_checkpoint(tmp_path / "checkpoint", super_resolution=False))
+    checkpoint.model.segmentation, checkpoint.model.stride = PooledTo4(), 8
+    with pytest.raises(ExportError, match="graph segmentation differs from PyTorch"):
+        export_bundle(checkpoint, tmp_path / "out", load_dataset(made.data, "train"), PackageOptions("small"))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_bad_input(made: Made, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("ten years of work")
+    damaged = tmp_path / "damaged"
+    save_small_checkpoint(damaged)
+    weights = damaged / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    data = ("--calibration-data", made.data)
+    assert_refused(fissura("export", tmp_path / "none", "--out", out, *data), "is no checkpoint")
+    assert_refused(fissura("export", damaged, "--out", out, *data), "is damaged")
+    assert_refused(fissura("export", made.checkpoint, "--out", out, "--calibration-data", "cfdd"), "no data set 'cfdd'")
+    assert_refused(fissura("export", made.checkpoint, "--out", out, *data, "--split", "empty"), "is empty")
+    assert_refused(fissura("export", made.checkpoint, "--out", out, *data, "--name", "../up"), "cannot be named")
+    assert_refused(fissura("export", made.checkpoint, "--out", precious, *data), "exists already", "--force")
+    assert_refused(fissura("export", made.checkpoint, "--out", precious, *data, "--force"), "is no bundle")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged", "precious"]
+    assert (precious / "thesis.txt").exists()
+
+
+def test_force_replaces_a_bundle(made: Made, tmp_path: Path) -> None:
+    data = replace(load_dataset(made.data, "train"), samples=load_dataset(made.data, "train").samples[:1])
+    checkpoint = load_checkpoint(save_small_checkpoint(tmp_path / "checkpoint", super_resolution=False))
+    out = tmp_path / "b"
+    first = export_bundle(checkpoint, out, data, PackageOptions("first", golden_frames=1))
+    (out / "leftover").write_text("of the first")
+    second = export_bundle(checkpoint, out, data, PackageOptions("second", golden_frames=1, force=True))
+    assert read_manifest(out).name == "second"
+    assert second.id != first.id
+    assert not (out / "leftover").exists()
+    assert sha256(out / MANIFEST_NAME) == second.id

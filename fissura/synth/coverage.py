@@ -1,0 +1,109 @@
+"""How much of each pixel a crack covers, and the mask that follows from it."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from fissura.imaging.images import Mask
+from fissura.synth.crack import Points, Trace
+from fissura.synth.noise import Field
+
+MASK_COVERAGE = 0.5
+
+
+def coverage_of(trace: Trace, height: int, width: int) -> Field:
+    """Share of each pixel's area that lies inside the crack.
+
+    The pixel is taken as a unit box along the normal of the nearest piece of the centre line. That is exact for lines
+    along the axes; on slanted ones the area still adds up, so that a hairline of 0.6 px is a faint line of 0.6.
+
+    Returns:
+        (height, width) float32 in [0, 1].
+    """
+    covered = np.zeros((height, width), np.float32)
+    x, y = _near(trace, height, width)
+    if not len(x):
+        return covered
+    pixels = np.stack([x, y], 1).astype(np.float64)
+    _, nearest = cKDTree(trace.points).query(pixels)
+    aside, overshoot, left, right = _across(trace, pixels, nearest)
+    across = np.minimum(aside + 0.5, left) - np.maximum(aside - 0.5, -right)
+    covered[y, x] = np.clip(across, 0, 1) * np.clip(0.5 - overshoot, 0, 1)
+    return covered
+
+
+def mask_of(coverage: Field, traces: list[Trace]) -> Mask:
+    """Pixels of which a crack covers half or more, and those that a centre line passes through.
+
+    The second part gives a hairline, which covers no pixel by half, a mask of one pixel's width.
+
+    Args:
+        coverage: (H, W), the largest of all cracks.
+        traces: the cracks.
+
+    Returns:
+        (H, W) bool.
+    """
+    mask = coverage >= MASK_COVERAGE
+    height, width = mask.shape
+    for trace in traces:
+        x, y = np.rint(_dense(trace.points)).astype(int).T
+        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        mask[y[inside], x[inside]] = True
+    return mask
+
+
+def _near(trace: Trace, height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pixels that the crack may reach."""
+    canvas = np.zeros((height, width), np.uint8)
+    reach = float(max(trace.left_px.max(), trace.right_px.max())) + 1
+    fractional_bits = 4
+    points = np.rint(trace.points * 2**fractional_bits).astype(np.int32)
+    thickness = min(2 * math.ceil(reach) + 1, 255)
+    cv2.polylines(canvas, [points], isClosed=False, color=255, thickness=thickness, shift=fractional_bits)
+    y, x = np.nonzero(canvas)
+    return x, y
+
+
+def _across(trace: Trace, pixels: Points, nearest: NDArray[np.intp]) -> tuple[Points, Points, Points, Points]:
+    """Signed distance to the centre line, distance beyond its ends, and the edges' distances, at each pixel."""
+    last = len(trace.points) - 2
+    best: tuple[Points, ...] | None = None
+    for segment in (np.clip(nearest - 1, 0, last), np.clip(nearest, 0, last)):
+        start = trace.points[segment]
+        along = trace.points[segment + 1] - start
+        length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+        along /= length[:, None]
+        offset = pixels - start
+        forward = (offset * along).sum(1)
+        aside = along[:, 0] * offset[:, 1] - along[:, 1] * offset[:, 0]
+        # Flat ends: beyond the first and the last point, the way along the line counts apart.
+        overshoot = np.where(segment == 0, -forward, -np.inf)
+        overshoot = np.maximum(overshoot, np.where(segment == last, forward - length, -np.inf))
+        share = np.clip(forward / length, 0, 1)
+        rest = forward - share * length
+        distance = np.hypot(aside, rest)
+        signed = np.where(overshoot > 0, aside, np.copysign(distance, aside))
+        left = trace.left_px[segment] + share * (trace.left_px[segment + 1] - trace.left_px[segment])
+        right = trace.right_px[segment] + share * (trace.right_px[segment + 1] - trace.right_px[segment])
+        candidate = (distance, signed, overshoot, left, right)
+        if best is None:
+            best = candidate
+        else:
+            closer = distance < best[0]
+            best = tuple(np.where(closer, new, old) for new, old in zip(candidate, best, strict=True))
+    assert best is not None
+    return best[1], best[2], best[3], best[4]
+
+
+def _dense(points: Points) -> Points:
+    """The polyline at steps of at most about a quarter of a pixel."""
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    travelled = np.concatenate([[0.0], np.cumsum(steps)])
+    at = np.linspace(0, travelled[-1], math.ceil(4 * travelled[-1]) + 1)
+    return np.stack([np.interp(at, travelled, points[:, axis]) for axis in (0, 1)], 1)

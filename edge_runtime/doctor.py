@@ -160,7 +160,8 @@ def _messaging(host: str, port: int, required: bool) -> Iterator[Finding]:
     if answer.accepted:
         yield Finding("messages", name, "ok", answer.text)
     elif answer.answered:
-        yield Finding("messages", name, "optional", answer.text, "fissura run --sink mqtt://USER@HOST --password-file FILE")
+        fix = f"fissura run --sink mqtt://USER@{host}:{port} --password-file FILE"
+        yield Finding("messages", name, "optional", answer.text, fix)
     else:
         fix = f"start one: mosquitto -p {port}" if host in ("localhost", "127.0.0.1") else "check address and firewall"
         yield Finding("messages", name, absent, answer.text, fix)

@@ -48,7 +48,7 @@ class LocalBroker:
             f"listener {self.port} 127.0.0.1",
             f"user {getpass.getuser()}",  # started by root it would become another user, who may not read the folder
             f"log_dest file {folder / 'mosquitto.log'}",
-            "max_queued_messages 0",
+            "max_queued_messages 1000000",  # 0, meant for 'no limit', makes 2.0.11 hang up after each denied message
             *settings,
         ]
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -12,12 +12,13 @@ SESSION_TAKEN_OVER = 0x8E
 # over, closed by an administrator, moved.
 BROKERS_OWN_REASONS = frozenset({0x8B, 0x89, 0x8D, 0x8E, 0x98, 0x9C, 0x9D})
 
+_CREDENTIALS = f"check the user name (mqtt://USERNAME@HOST) and the password ({PASSWORD_VARIABLE}, --password-file)"
 # Refusals of a connection that asking again does not mend, and what does.
 _MENDED_BY: dict[int, str] = {
     0x84: "the broker does not speak this MQTT version: set --mqtt-version",
     0x85: "the broker does not allow this client id: set --serial",
-    0x86: f"set the user name (mqtt://USERNAME@HOST) and {PASSWORD_VARIABLE}",
-    0x87: "let the broker's administrator allow this device; check user name and password",
+    0x86: _CREDENTIALS,
+    0x87: f"{_CREDENTIALS}; if they are right, let the broker's administrator allow this device",
     0x8A: "let the broker's administrator lift the ban",
     0x8C: "the broker asks for a way of authentication that fissura does not offer",
     0x90: "the broker does not allow the topic of the last will, fissura/v1/<serial>/status: allow it there",

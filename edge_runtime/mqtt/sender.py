@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 10.0
 STABLE_S = 10.0
+TAKEOVER_SUSPECTED = 3  # short connections in a row
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 30.0
 FAREWELL_TIMEOUT_S = 2.0
@@ -61,6 +62,7 @@ class Sender:
     def __init__(self, endpoint: Endpoint, spool: Spool, voice: Voice, refused: Callable[[BrokerError], None]) -> None:
         self.outgoing = Outgoing(spool)
         self.connects = 0
+        self._short_connections = 0
         self._endpoint = endpoint
         self._spool = spool
         self._voice = voice
@@ -118,7 +120,7 @@ class Sender:
                 # Whatever it is, the vehicle's messages wait in the spool and the next try may do.
                 logger.exception("the MQTT sender failed and starts again")
             if time.monotonic() - began > STABLE_S:
-                attempt = 0
+                attempt = self._short_connections = 0
             self._wait(backoff_s(attempt, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S))
             attempt += 1
 
@@ -207,10 +209,12 @@ class Sender:
                 self.outgoing.sent(mid, row)
 
     def _lost(self, ended: Ended) -> int:
-        if ended.code == SESSION_TAKEN_OVER:
+        self._short_connections += 1
+        if ended.code == SESSION_TAKEN_OVER or self._short_connections >= TAKEOVER_SUSPECTED:
+            # Some brokers (mosquitto 2.0.11) tell the loser nothing; each connects again and ends the other's.
             self._log.warning(
                 "taken over",
-                f"another client has connected as {client_id(self._voice.serial)!r}: do two devices share the serial "
+                f"connections to broker {self._endpoint} end soon ({ended.reason}): do two devices share the serial "
                 f"{self._voice.serial!r}? (--serial)",
             )
             return 4

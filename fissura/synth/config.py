@@ -39,7 +39,7 @@ class SynthConfig(Config):
     gsd_mm_per_px: float = Field(1.0, gt=0, le=100, description="ground sampling distance")
 
     cracks: CountRange = Field((1, 3), description="cracks of a frame that has any, their branches not counted")
-    branches: float = Field(1.0, ge=0, le=10, description="mean number of branches of a crack")
+    branches: float = Field(1.5, ge=0, le=10, description="mean number of branches of a crack")
     width_mm: PositiveRange = Field((0.6, 12.0), description="mean width of a crack, drawn log-uniformly; none exceeds")
     contrast: ShareRange = Field((0.3, 0.9), description="share of the light that a crack swallows")
     ravelling: float = Field(1.0, ge=0, le=3, description="how far crack edges crumble; 0 leaves them smooth")
@@ -54,7 +54,7 @@ class SynthConfig(Config):
     joints: Share = Field(0.12, description="frames with straight joints, which are no cracks")
     lane_paint: Share = 0.12
 
-    motion_blur_px: Range = (0.0, 2.0)
+    motion_blur_px: Range = (0.0, 1.5)
     noise: Range = Field((0.004, 0.02), description="standard deviation at mid-grey, of full scale")
     jpeg_quality: Annotated[tuple[int, int], AfterValidator(_ordered_counts)] = Field(
         (75, 97), description="1 to 100; 100 leaves compression out"

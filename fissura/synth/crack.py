@@ -98,7 +98,8 @@ def draw_traces(rng: np.random.Generator, config: SynthConfig) -> list[Trace]:
     trunk = _walk(rng, start, heading, (reach[0], reach[1]), roughness)
     whole = _widen(rng, trunk, width_px, config, fades=(reach[0] < diagonal, reach[1] < diagonal))
     traces = [whole]
-    for _ in range(rng.poisson(config.branches)):
+    # Exponential: many cracks have no branch, a few are whole networks.
+    for _ in range(rng.poisson(rng.exponential(config.branches))):
         traces.append(_branch(rng, traces[rng.integers(len(traces))], config, roughness, diagonal))
     return [part for trace in traces for part in _visible_parts(trace, config)]
 
@@ -119,7 +120,7 @@ def _walk(
     """(N, 2) points about a pixel apart, from `reach[0]` behind the start to `reach[1]` before it."""
     behind, ahead = (max(1, math.ceil(length)) for length in reach)
     count = behind + ahead + 1
-    turns = 0.25 * line(rng, count, 60) + 0.18 * roughness * _kinks(rng, count)
+    turns = 0.25 * line(rng, count, 60) + 0.42 * roughness * _kinks(rng, count)
     angle = heading + turns - turns[behind]
     # Scaled so that the wander below, which lengthens the line, leaves the steps at about a pixel.
     base = np.cumsum(np.stack([np.cos(angle), np.sin(angle)], 1), axis=0) * 0.9
@@ -131,7 +132,7 @@ def _walk(
 
 def _kinks(rng: np.random.Generator, count: int) -> Widths:
     """Direction changes of a crack that goes around stones: pieces of constant, independent value."""
-    lengths = 3 + rng.exponential(12, size=count // 3 + 1)
+    lengths = 3 + rng.exponential(8, size=count // 3 + 1)
     piece = np.searchsorted(np.cumsum(lengths), np.arange(count))
     return rng.standard_normal(len(lengths) + 1)[piece]
 
@@ -141,15 +142,23 @@ def _widen(
 ) -> Trace:
     count = len(points)
     low, high = (bound / config.gsd_mm_per_px for bound in config.width_mm)
-    widths = width_px * np.exp(0.25 * line(rng, count, 30) + 0.12 * config.ravelling * line(rng, count, 3))
+    widths = width_px * np.exp(0.3 * line(rng, count, 30) - 0.045)
     from_ends = np.arange(count), np.arange(count)[::-1]
     for fade, distance in zip(fades, from_ends, strict=True):
         if fade:
             widths *= np.clip((distance + 8) / min(60.0, 8 + count / 2), 0, 1) ** 0.6
+    sides = [_crumble(rng, widths / 2, config.ravelling) for _ in range(2)]
     # Far below a pixel nothing can be seen; a crack never grows beyond the range that was asked for.
-    widths = np.clip(widths, min(0.4 * low, width_px), high)
-    sway = np.clip(0.12 * config.ravelling * line(rng, count, 2.5), -0.4, 0.4)
-    return Trace(points, widths * (0.5 + sway), widths * (0.5 - sway))
+    total = sides[0] + sides[1]
+    bounded = np.clip(total, min(0.4 * low, width_px), high) / total
+    return Trace(points, sides[0] * bounded, sides[1] * bounded)
+
+
+def _crumble(rng: np.random.Generator, half_px: Widths, ravelling: float) -> Widths:
+    """Ragged edge: grains broken out are as large beside a wide crack as beside a narrow one."""
+    ragged = 0.8 * line(rng, len(half_px), 1.5) + 0.7 * line(rng, len(half_px), 5.0)
+    depth = ravelling * np.minimum(0.35 * half_px, 0.45)
+    return np.maximum(half_px + depth * ragged, 0.25 * half_px)
 
 
 def _branch(rng: np.random.Generator, parent: Trace, config: SynthConfig, roughness: float, diagonal: float) -> Trace:
@@ -178,7 +187,8 @@ def _visible_parts(trace: Trace, config: SynthConfig) -> list[Trace]:
 
 def _inside(points: Points, config: SynthConfig, margin_px: float) -> NDArray[np.bool_]:
     low, high = -0.5 - margin_px, np.array([config.width, config.height]) - 0.5 + margin_px
-    return ((points >= low) & (points < high)).all(axis=1)
+    inside: NDArray[np.bool_] = ((points >= low) & (points < high)).all(axis=1)
+    return inside
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from fissura.synth.config import SynthConfig
-from fissura.synth.noise import Field, field
+from fissura.synth.noise import Field, field, step_up
 
-SAND = (0.66, 0.56, 0.42)
+SAND = (1.09, 1.0, 0.82)
 
 
 def paint_crack(rng: np.random.Generator, surface: Field, coverage: Field, config: SynthConfig) -> Field:
@@ -25,26 +25,45 @@ def paint_crack(rng: np.random.Generator, surface: Field, coverage: Field, confi
     Returns:
         (H, W, 3) reflectance.
     """
-    height, width = coverage.shape
     contrast = rng.uniform(*config.contrast)
-    uneven = np.float32(1) + 0.15 * field(rng, height, width, 2.0) + 0.12 * field(rng, height, width, 30.0)
     if rng.random() < config.sand_filled:
-        level = (1.15 + 0.6 * contrast) * surface.mean() / np.mean(SAND)
-        sand = np.array(SAND, np.float32) * np.float32(level)
-        filled = sand * (1 + 0.08 * field(rng, height, width, 0.6))[..., None]
-        blend = np.clip(coverage * uneven, 0, 1)[..., None]
-        return surface + blend * (np.clip(filled, 0, 1) - surface)
-    gap = surface * (1 - np.clip(np.float32(contrast) * uneven, 0, 0.97))[..., None]
-    gap *= np.array([1.0, 0.97, 0.95], np.float32)
+        return _sand(rng, surface, coverage, contrast)
+    return _gap(rng, surface, coverage, contrast)
+
+
+def _gap(rng: np.random.Generator, surface: Field, coverage: Field, contrast: float) -> Field:
+    height, width = coverage.shape
+    # Grit lies in the gap, and in places it is choked.
+    uneven = 1 + 0.14 * field(rng, height, width, 0.8) + 0.12 * field(rng, height, width, 25.0)
+    dark = np.clip(np.float32(contrast) * uneven, 0.1, 0.94)
+    earth = np.array([1.0, 0.96, 0.92], np.float32)
+    # The gap's own light: what grain the surface has does not go on in its depth.
+    inside = (0.4 * surface + 0.6 * surface.mean((0, 1))) * (1 - dark)[..., None] * earth
     rimmed = surface * _edges(rng, coverage, contrast)[..., None]
-    return rimmed + coverage[..., None] * (gap - rimmed)
+    return rimmed + coverage[..., None] * (inside - rimmed)
+
+
+def _sand(rng: np.random.Generator, surface: Field, coverage: Field, contrast: float) -> Field:
+    height, width = coverage.shape
+    hue = np.array(SAND, np.float32) ** np.float32(rng.uniform(0.3, 1.3))
+    level = min(float(surface.mean()) * (1.1 + 0.6 * contrast), 0.85)
+    grains = 1 + 0.1 * field(rng, height, width, 0.5) + 0.07 * field(rng, height, width, 2.0)
+    filled = (np.float32(level) * grains)[..., None] * hue
+    # Washed out in places, where the gap shows.
+    washed = step_up(field(rng, height, width, 12.0) + 0.5 * field(rng, height, width, 2.0), 0.9, 2.2)
+    shade = surface * np.float32(0.6)
+    content = filled + washed[..., None] * (shade - filled)
+    spilt = cv2.GaussianBlur(coverage, (0, 0), 1.2, borderType=cv2.BORDER_REFLECT)
+    loose = 0.35 * spilt * step_up(field(rng, height, width, 0.8), -0.3, 1.0)
+    blend = np.maximum(coverage * np.float32(rng.uniform(0.75, 1.0)), loose)[..., None]
+    return surface + blend * (content - surface)
 
 
 def _edges(rng: np.random.Generator, coverage: Field, contrast: float) -> Field:
     """Around a gap: a little shade, and light on the edge that faces the sun."""
     near = cv2.GaussianBlur(coverage, (0, 0), 1.6, borderType=cv2.BORDER_REFLECT)
     angle = rng.uniform(0, 2 * math.pi)
-    shift = np.float32([[1, 0, 1.3 * math.cos(angle)], [0, 1, 1.3 * math.sin(angle)]])
+    shift = np.array([[1, 0, 1.3 * math.cos(angle)], [0, 1, 1.3 * math.sin(angle)]], np.float32)
     size = (coverage.shape[1], coverage.shape[0])
     lit = cv2.warpAffine(near, shift, size, borderMode=cv2.BORDER_REPLICATE)
-    return 1 + np.float32(0.3 * contrast) * np.clip(lit - near, -0.3, 1) - np.float32(0.2 * contrast) * near
+    return 1 + np.float32(0.3 * contrast) * np.clip(lit - near, -0.3, 1) - np.float32(0.15 * contrast) * near

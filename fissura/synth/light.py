@@ -44,4 +44,6 @@ def _foliage(rng: np.random.Generator, config: SynthConfig) -> Field:
     height, width, gsd = config.height, config.width, config.gsd_mm_per_px
     crown = field(rng, height, width, rng.uniform(60, 140) / gsd)
     leaves = field(rng, height, width, rng.uniform(8, 22) / gsd)
-    return step_up(crown + 0.8 * leaves, -0.3, rng.uniform(0.3, 0.9))
+    twigs = field(rng, height, width, rng.uniform(2.5, 6) / gsd)
+    softness = rng.uniform(0.5, 1.4)
+    return step_up(crown + 0.7 * leaves + 0.3 * twigs, -softness, softness)

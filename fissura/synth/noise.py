@@ -31,7 +31,7 @@ def field(rng: np.random.Generator, height: int, width: int, sigma_px: float) ->
         rows, columns = math.ceil(height / step) + 2, math.ceil(width / step) + 2
         coarse = field(rng, rows, columns, 2.0)
         shift_x, shift_y = rng.random(2)
-        grid = np.float32([[1 / step, 0, shift_x + 0.5], [0, 1 / step, shift_y + 0.5]])
+        grid = np.array([[1 / step, 0, shift_x + 0.5], [0, 1 / step, shift_y + 0.5]], np.float32)
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(coarse, grid, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT)
     white = rng.standard_normal((height, width), dtype=np.float32)

@@ -231,7 +231,7 @@ def test_a_topic_that_is_denied_is_reported_and_the_rest_still_flows(
     )
     assert code == 0, err
     summary = json.loads(out)
-    assert summary["published"] == 0 and summary["refused"] >= 10
+    assert summary["published"] == 0 and summary["refused"] >= 2
     assert "Not authorized" in err and "fissura/v1/truck-07/detection" in err
     assert _left(tmp_path) == _found(tmp_path)  # refused, not lost
     assert subscriber.of("telemetry") and subscriber.of("status")[-1]["reason"] == "stopped"
@@ -248,7 +248,7 @@ def test_a_second_device_of_the_same_serial_is_reported(
     twin.close()
     process.send_signal(signal.SIGTERM)
     _, _, err = _finish(process)
-    assert "do two devices share the serial" in err
+    assert "do two devices share the serial" in err, err
     subscriber.close()
 
 

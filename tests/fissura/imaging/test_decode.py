@@ -165,7 +165,9 @@ def test_thousands_of_speckles_cost_little() -> None:
     probability = np.zeros((1500, 2000), np.float32)
     for y, x in zip(rng.integers(0, 1496, 8000), rng.integers(0, 1996, 8000), strict=True):
         probability[y : y + 3, x : x + 3] = 1
-    find_cracks(probability, threshold=0.5)
-    start = time.perf_counter()
-    find_cracks(probability, threshold=0.5)
-    assert time.perf_counter() - start < 0.4  # 0.03 s on an idle core; a loop over speckles takes 0.5 s and more
+    taken = []
+    for _ in range(4):  # the quickest: other work on the machine only ever adds
+        start = time.perf_counter()
+        find_cracks(probability, threshold=0.5)
+        taken.append(time.perf_counter() - start)
+    assert min(taken) < 0.4  # 0.03 s on an idle core; a loop over speckles takes 0.5 s and more

@@ -50,7 +50,7 @@ class FrameStamp(BaseModel):
 
 
 class CrackGeometry(BaseModel):
-    """One crack in one frame, in camera-frame pixels; x to the right, y down, from the frame's top left corner."""
+    """One crack in one frame, in camera-frame pixels: (0, 0) is the centre of the top left pixel, x right, y down."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 

@@ -60,5 +60,5 @@ def _parse_setting(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {text!r}", expected="KEY=VALUE, for example --set epochs=2")
     try:
         return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: 2024-13-45 reads as a date
         raise ConfigError(f"--set {text!r}: the value is no YAML: {error}") from error

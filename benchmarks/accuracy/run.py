@@ -47,7 +47,8 @@ def main() -> None:
     train_words = ("train", arguments.recipe, "--out", str(run), "--json")
     training = json.loads(fissura(*train_words))
     seconds = time.monotonic() - start
-    eval_words = ("eval", str(run), arguments.data, "--protocol", "ods", "--tolerance", "2", "--split", "test", "--json")
+    protocol = ("--protocol", "ods", "--tolerance", "2", "--split", "test")
+    eval_words = ("eval", str(run), arguments.data, *protocol, "--json")
     scores = json.loads(fissura(*eval_words))
     record = json.loads((run / "checkpoint" / "checkpoint.json").read_text())
     folder = RESULTS / name

@@ -99,7 +99,7 @@ def _stream(
         context = SinkContext(SERIAL, mission, bundle.id, counters, times, pipeline.fail)
         spool = {"spool": Path(spool_folder) / "spool.sqlite", "version": "3.1.1"}
         sinks.append(open_sink(f"mqtt://{broker[0]}:{broker[1]}", context, {"mqtt": spool}))
-        sinks.append(open_sink(f"overlay:{folder / 'frames'}", context))
+        sinks.append(open_sink(f"overlay:{folder / 'frames'}?format=jpg", context))
         run_to_end(pipeline, sinks, Deadline(FLUSH_TIMEOUT_S))
     expected = counters.snapshot().detections
     deadline = time.monotonic() + ARRIVAL_TIMEOUT_S

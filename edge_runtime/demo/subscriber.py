@@ -86,5 +86,5 @@ def describe(detection: Detection) -> str:
         size += f"  = {crack.length_mm:.0f} x {crack.mean_width_mm:.1f} mm"
     return (
         f"[{detection.mission_id}] {detection.frame.name or detection.frame.sequence}: crack at "
-        f"({crack.bbox_px[0]:.0f}, {crack.bbox_px[1]:.0f})  {size}  confidence {detection.confidence:.2f}"
+        f"({crack.bbox_px[0] + 0.5:.0f}, {crack.bbox_px[1] + 0.5:.0f})  {size}  confidence {detection.confidence:.2f}"
     )

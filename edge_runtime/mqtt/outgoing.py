@@ -111,6 +111,11 @@ class Outgoing:
         """This row can never be sent."""
         self._charge(row, reason, for_good=True)
 
+    @property
+    def in_flight(self) -> int:
+        """Rows on their way."""
+        return len(self._in_flight)
+
     def next_due_s(self) -> float | None:
         """Seconds until a refused topic may be tried again; None when none waits."""
         now = time.monotonic()

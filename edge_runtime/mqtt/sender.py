@@ -209,19 +209,19 @@ class Sender:
                 self.outgoing.sent(mid, row)
 
     def _lost(self, ended: Ended) -> int:
+        if ended.code not in BROKERS_OWN_REASONS:
+            self.outgoing.lost()
         self._short_connections += 1
-        if ended.code == SESSION_TAKEN_OVER or self._short_connections >= TAKEOVER_SUSPECTED:
+        taken_over = ended.code == SESSION_TAKEN_OVER
+        self._log.warning("lost", f"connection to broker {self._endpoint} ended: {ended.reason}; connecting again")
+        if taken_over or self._short_connections >= TAKEOVER_SUSPECTED:
             # Some brokers (mosquitto 2.0.11) tell the loser nothing; each connects again and ends the other's.
             self._log.warning(
                 "taken over",
-                f"connections to broker {self._endpoint} end soon ({ended.reason}): do two devices share the serial "
+                f"connections to broker {self._endpoint} do not last: do two devices share the serial "
                 f"{self._voice.serial!r}? (--serial)",
             )
-            return 4
-        if ended.code not in BROKERS_OWN_REASONS:
-            self.outgoing.lost()
-        self._log.warning("lost", f"connection to broker {self._endpoint} ended: {ended.reason}; connecting again")
-        return 0
+        return 4 if taken_over else 0
 
     def _say_goodbye(self, connection: Connection) -> None:
         """Publish the last status and wait for the broker to have it, while what is on its way may still arrive."""

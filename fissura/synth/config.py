@@ -28,6 +28,8 @@ Positive = Annotated[float, Field(gt=0)]
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(_ordered)]
 Count = Annotated[int, Field(ge=0, le=100)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+QualityRange = Annotated[tuple[Quality, Quality], AfterValidator(_ordered_counts)]
 CountRange = Annotated[tuple[Count, Count], AfterValidator(_ordered_counts)]
 
 
@@ -49,13 +51,11 @@ class SynthConfig(Config):
     concrete: Share = Field(0.25, description="frames of concrete; the others are asphalt")
     texture: float = Field(1.0, ge=0, le=3, description="strength of the surface's grain")
     shadows: Share = 0.25
-    shadow_depth: ShareRange = Field((0.25, 0.65), description="share of the light that a shadow takes")
-    stains: Share = 0.3
+    shadow_depth: ShareRange = Field((0.2, 0.55), description="share of the light that a shadow takes")
+    stains: Share = 0.2
     joints: Share = Field(0.12, description="frames with straight joints, which are no cracks")
     lane_paint: Share = 0.12
 
     motion_blur_px: Range = (0.0, 1.5)
     noise: Range = Field((0.004, 0.02), description="standard deviation at mid-grey, of full scale")
-    jpeg_quality: Annotated[tuple[int, int], AfterValidator(_ordered_counts)] = Field(
-        (75, 97), description="1 to 100; 100 leaves compression out"
-    )
+    jpeg_quality: QualityRange = Field((75, 97), description="1 to 100; 100 leaves compression out")

@@ -14,27 +14,28 @@ from fissura.synth.crack import Points, Trace
 from fissura.synth.noise import Field
 
 MASK_COVERAGE = 0.5
+MAX_THICKNESS = 32767  # OpenCV's
 
 
-def coverage_of(trace: Trace, height: int, width: int) -> Field:
-    """Share of each pixel's area that lies inside the crack.
+def cover(coverage: Field, trace: Trace) -> None:
+    """Raise each pixel's coverage to the share of its area that lies inside the crack.
 
     The pixel is taken as a unit box along the normal of the nearest piece of the centre line. That is exact for lines
     along the axes; on slanted ones the area still adds up, so that a hairline of 0.6 px is a faint line of 0.6.
 
-    Returns:
-        (height, width) float32 in [0, 1].
+    Args:
+        coverage: (H, W) float32 in [0, 1], changed in place.
+        trace: the crack.
     """
-    covered = np.zeros((height, width), np.float32)
-    x, y = _near(trace, height, width)
+    x, y = _near(trace, *coverage.shape)
     if not len(x):
-        return covered
+        return
     pixels = np.stack([x, y], 1).astype(np.float64)
     _, nearest = cKDTree(trace.points).query(pixels)
     aside, overshoot, left, right = _across(trace, pixels, nearest)
     across = np.minimum(aside + 0.5, left) - np.maximum(aside - 0.5, -right)
-    covered[y, x] = np.clip(across, 0, 1) * np.clip(0.5 - overshoot, 0, 1)
-    return covered
+    covered = np.clip(across, 0, 1) * np.clip(0.5 - overshoot, 0, 1)
+    coverage[y, x] = np.maximum(coverage[y, x], covered)
 
 
 def mask_of(coverage: Field, traces: list[Trace]) -> Mask:
@@ -60,14 +61,19 @@ def mask_of(coverage: Field, traces: list[Trace]) -> Mask:
 
 def _near(trace: Trace, height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pixels that the crack may reach."""
-    canvas = np.zeros((height, width), np.uint8)
-    reach = float(max(trace.left_px.max(), trace.right_px.max())) + 1
+    reach = math.ceil(max(trace.left_px.max(), trace.right_px.max())) + 1
+    low = np.maximum(np.floor(trace.points.min(axis=0)).astype(int) - reach, 0)
+    high = np.minimum(np.ceil(trace.points.max(axis=0)).astype(int) + reach + 1, (width, height))
+    columns, rows = np.maximum(high - low, 0)
+    canvas = np.zeros((rows, columns), np.uint8)
+    if not canvas.size:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
     fractional_bits = 4
-    points = np.rint(trace.points * 2**fractional_bits).astype(np.int32)
-    thickness = min(2 * math.ceil(reach) + 1, 255)
+    points = np.rint((trace.points - low) * 2**fractional_bits).astype(np.int32)
+    thickness = min(2 * reach + 1, MAX_THICKNESS)
     cv2.polylines(canvas, [points], isClosed=False, color=255, thickness=thickness, shift=fractional_bits)
     y, x = np.nonzero(canvas)
-    return x, y
+    return x + low[0], y + low[1]
 
 
 def _across(trace: Trace, pixels: Points, nearest: NDArray[np.intp]) -> tuple[Points, Points, Points, Points]:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from fissura.synth.config import SynthConfig
 from fissura.synth.noise import line
@@ -95,7 +96,7 @@ def draw_traces(rng: np.random.Generator, config: SynthConfig) -> list[Trace]:
     heading = rng.choice([math.pi / 2, 0.0], p=[0.65, 0.35]) + rng.normal(0, 0.3)
     roughness = rng.uniform(0.5, 1.3)
     reach = [diagonal if rng.random() < 0.6 else rng.uniform(0.15, 0.6) * diagonal for _ in range(2)]
-    trunk = _walk(rng, start, heading, (reach[0], reach[1]), roughness)
+    trunk = _walk(rng, start, heading, (reach[0], reach[1]), roughness, width_px)
     whole = _widen(rng, trunk, width_px, config, fades=(reach[0] < diagonal, reach[1] < diagonal))
     traces = [whole]
     # Exponential: many cracks have no branch, a few are whole networks.
@@ -115,18 +116,28 @@ def truth(trace: Trace, config: SynthConfig) -> list[SynthCrack]:
 
 
 def _walk(
-    rng: np.random.Generator, start: Points, heading: float, reach: tuple[float, float], roughness: float
+    rng: np.random.Generator,
+    start: Points,
+    heading: float,
+    reach: tuple[float, float],
+    roughness: float,
+    width_px: float,
 ) -> Points:
-    """(N, 2) points about a pixel apart, from `reach[0]` behind the start to `reach[1]` before it."""
+    """(N, 2) points about a pixel apart, from `reach[0]` behind the start to `reach[1]` before it.
+
+    A wide crack does not follow bends that are finer than its width.
+    """
     behind, ahead = (max(1, math.ceil(length)) for length in reach)
     count = behind + ahead + 1
-    turns = 0.25 * line(rng, count, 60) + 0.42 * roughness * _kinks(rng, count)
+    drift = 0.25 * line(rng, count, 60)
+    turns = drift + gaussian_filter1d(0.42 * roughness * _kinks(rng, count), max(0.7, 0.7 * width_px))
     angle = heading + turns - turns[behind]
     # Scaled so that the wander below, which lengthens the line, leaves the steps at about a pixel.
     base = np.cumsum(np.stack([np.cos(angle), np.sin(angle)], 1), axis=0) * 0.9
-    normal = np.stack([-np.sin(angle), np.cos(angle)], 1)
-    wander = sum(deviation * line(rng, count, scale) for scale, deviation in WANDER)
-    points = base + normal * (roughness * np.asarray(wander))[:, None]
+    # Aside of the drift, not of the kinks: a normal that jumps would tear the line.
+    normal = np.stack([-np.sin(heading + drift), np.cos(heading + drift)], 1)
+    wander = [deviation * line(rng, count, scale) for scale, deviation in WANDER if scale > 0.8 * width_px]
+    points = base + normal * (roughness * np.sum(wander, axis=0))[:, None]
     return points - points[behind] + start
 
 
@@ -166,11 +177,11 @@ def _branch(rng: np.random.Generator, parent: Trace, config: SynthConfig, roughn
     at = int(rng.choice(inside)) if len(inside) else len(parent.points) // 2
     before, after = parent.points[max(at - 6, 0)], parent.points[min(at + 6, len(parent.points) - 1)]
     along = math.atan2(after[1] - before[1], after[0] - before[0]) + math.pi * rng.integers(2)
-    heading = along + rng.choice([-1, 1]) * rng.uniform(0.4, 1.4)
-    leaves = rng.random() < 0.35
+    heading = along + rng.choice([-1, 1]) * rng.uniform(0.6, 1.5)
+    leaves = rng.random() < 0.25
     length = diagonal if leaves else max(SHORTEST_BRANCH_PX, rng.uniform(0.08, 0.4) * diagonal)
-    points = _walk(rng, parent.points[at], heading, (0.0, length), roughness)[1:]
     width = max(float(parent.widths_px[at]) * rng.uniform(0.35, 0.85), 0.5 * config.width_mm[0] / config.gsd_mm_per_px)
+    points = _walk(rng, parent.points[at], heading, (0.0, length), roughness, width)[1:]
     return _widen(rng, points, width, config, fades=(False, not leaves))
 
 
@@ -187,8 +198,7 @@ def _visible_parts(trace: Trace, config: SynthConfig) -> list[Trace]:
 
 def _inside(points: Points, config: SynthConfig, margin_px: float) -> NDArray[np.bool_]:
     low, high = -0.5 - margin_px, np.array([config.width, config.height]) - 0.5 + margin_px
-    inside: NDArray[np.bool_] = ((points >= low) & (points < high)).all(axis=1)
-    return inside
+    return np.all((points >= low) & (points < high), axis=1)
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:

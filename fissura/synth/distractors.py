@@ -15,14 +15,14 @@ def add_stains(rng: np.random.Generator, surface: Field, config: SynthConfig) ->
     height, width = surface.shape[:2]
     gsd = config.gsd_mm_per_px
     shade = np.ones((height, width), np.float32)
-    frayed = 0.35 * field(rng, height, width, 8 / gsd) + 0.2 * field(rng, height, width, 2.5 / gsd)
+    frayed = 0.22 * field(rng, height, width, 10 / gsd) + 0.12 * field(rng, height, width, 2 / gsd)
     y, x = np.ogrid[:height, :width]
     for _ in range(1 + rng.poisson(2)):
         radius = rng.uniform(4, 60) / gsd
         stretch = rng.uniform(0.6, 1.0)
         away = np.hypot((x - rng.uniform(0, width)) / radius, (y - rng.uniform(0, height)) / (radius * stretch))
-        inside = step_up(1 - away.astype(np.float32) + frayed, -0.2, 0.35)
-        shade *= 1 - np.float32(rng.uniform(0.1, 0.4)) * inside
+        inside = step_up(1 - away.astype(np.float32) + frayed, -0.1, 0.6)
+        shade *= 1 - np.float32(rng.uniform(0.08, 0.35)) * inside
     return surface * shade[..., None]
 
 

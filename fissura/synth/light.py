@@ -24,7 +24,7 @@ def shadow(rng: np.random.Generator, config: SynthConfig) -> Field:
     """Shadows of one kind, a pole's or foliage: (H, W, 3) float32 factor; the sky's light in them is bluish."""
     depth = rng.uniform(*config.shadow_depth)
     dark = _pole(rng, config) if rng.random() < 0.4 else _foliage(rng, config)
-    colour = np.array([1.06, 1.0, 0.88], np.float32) * np.float32(depth)
+    colour = np.array([1.03, 1.0, 0.94], np.float32) * np.float32(depth)
     return 1 - dark[..., None] * np.minimum(colour, 0.95)
 
 

@@ -10,7 +10,7 @@ from fissura.errors import UsageError
 from fissura.imaging.images import Mask, RgbImage
 from fissura.synth.camera import photograph
 from fissura.synth.config import SynthConfig
-from fissura.synth.coverage import coverage_of, mask_of
+from fissura.synth.coverage import cover, mask_of
 from fissura.synth.crack import SynthCrack, Trace, draw_traces, truth
 from fissura.synth.distractors import add_joint, add_lane_paint, add_stains
 from fissura.synth.fill import paint_crack
@@ -78,8 +78,8 @@ def _cracks(rng: np.random.Generator, surface: Field, config: SynthConfig) -> tu
         parts = draw_traces(rng, config)
         coverage = np.zeros_like(covered)
         for part in parts:
-            np.maximum(coverage, coverage_of(part, height, width), out=coverage)
-        surface = paint_crack(rng, surface, coverage, config)
+            cover(coverage, part)
+        paint_crack(rng, surface, coverage, config)
         np.maximum(covered, coverage, out=covered)
         traces += parts
     return surface, covered, traces

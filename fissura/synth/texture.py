@@ -16,19 +16,21 @@ ASPHALT_STONES_MM = (5.0, 2.6)
 def asphalt(rng: np.random.Generator, config: SynthConfig) -> Field:
     """Stones of two sizes in dark binder, fine grit, blotches: (H, W, 3) float32 reflectance."""
     height, width, gsd = config.height, config.width, config.gsd_mm_per_px
-    strength = config.texture * math.exp(rng.uniform(math.log(0.45), math.log(1.7)))
+    strength = config.texture * math.exp(rng.uniform(math.log(0.5), math.log(2.2)))
     bare = rng.uniform(0.3, 1.0)  # how far the binder is worn off the stones
     size = rng.uniform(0.75, 1.35)
     grain = 0.11 * field(rng, height, width, 0.4 / gsd) + 0.045 * field(rng, height, width, 0.9 / gsd)
     tint = np.zeros((height, width), np.float32)
     for size_mm in ASPHALT_STONES_MM:
         stones, colour = _stones(rng, height, width, size * size_mm / gsd)
-        grain += np.float32(0.13 * bare) * stones
+        grain += np.float32(0.17 * bare) * stones
         tint += colour
     grain += 0.05 * _relief(rng, height, width, 0.9 * size / gsd)
-    blotches = 0.02 * field(rng, height, width, 9 / gsd) + 0.035 * field(rng, height, width, 70 / gsd)
-    grey = rng.uniform(0.4, 0.56) * (1 + np.float32(strength) * grain + blotches)
-    return _coloured(grey, tint * np.float32(0.02 * strength), warmth=rng.normal(0.01, 0.04), green=rng.normal(0, 0.01))
+    blotches = 0.01 * field(rng, height, width, 9 / gsd) + 0.03 * field(rng, height, width, 70 / gsd)
+    grey = rng.uniform(0.42, 0.58) * (1 + np.float32(strength) * grain + blotches)
+    return _coloured(
+        grey, tint * np.float32(0.02 * strength), warmth=rng.normal(0.015, 0.03), green=rng.normal(0, 0.01)
+    )
 
 
 def concrete(rng: np.random.Generator, config: SynthConfig) -> Field:
@@ -59,7 +61,7 @@ def _stones(rng: np.random.Generator, height: int, width: int, size_px: float) -
     distance, label = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     shades = rng.standard_normal((count + 1, 3)).astype(np.float32)
     # Most stones are like the binder; a few are bright.
-    bright = 0.45 * shades[:, 0] + 1.5 * np.maximum(shades[:, 1] - 0.8, 0)
+    bright = 0.4 * shades[:, 0] + 2.2 * np.maximum(shades[:, 1] - 0.8, 0)
     radius = np.float32(size_px) * (0.33 + 0.1 * np.tanh(shades[:, 2]))
     stone = step_up(
         radius[label] + 0.25 * np.float32(size_px) * field(rng, height, width, size_px / 5) - distance, -0.7, 0.7

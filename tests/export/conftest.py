@@ -87,7 +87,7 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("made")
     data = folder / "pavement"
-    write_dataset(data, 6, SynthConfig(width_px=102, height_px=75, crack_free_share=0), seed=4)
+    write_dataset(data, 6, SynthConfig(width=102, height=75, crack_free=0), seed=4)
     for name in ("train", "test"):  # whatever the generator's own lists are
         images = sorted((data / "images").iterdir())[:: 1 if name == "train" else 2]
         (data / f"{name}.txt").write_text("".join(f"{image.stem}\n" for image in images))

@@ -62,14 +62,17 @@ class LocalBroker:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            if self._listens():
                 return
-            except OSError:
-                time.sleep(0.02)
+            time.sleep(0.02)
         self.kill()
         log = self._folder / "mosquitto.log"
         raise SinkError(f"mosquitto does not start: {log.read_text(encoding='utf-8') if log.exists() else 'no log'}")
+
+    def _listens(self) -> bool:
+        with socket.socket() as client:
+            client.settimeout(1)
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
 
     def signal(self, number: int) -> None:
         """Send it a signal."""

@@ -104,9 +104,11 @@ def _label(
 
 
 def _size_text(number: int, crack: CrackGeometry) -> str:
-    if crack.length_mm is not None and crack.mean_width_mm is not None and crack.max_width_mm is not None:
-        return f"#{number + 1}  {crack.length_mm:.0f} mm  width {crack.mean_width_mm:.1f} mm, max {crack.max_width_mm:.1f}"
-    return f"#{number + 1}  {crack.length_px:.0f} px  width {crack.mean_width_px:.1f} px, max {crack.max_width_px:.1f}"
+    sizes, unit = (crack.length_mm, crack.mean_width_mm, crack.max_width_mm), "mm"
+    if None in sizes:
+        sizes, unit = (crack.length_px, crack.mean_width_px, crack.max_width_px), "px"
+    length, mean, largest = sizes
+    return f"#{number + 1}  {length:.0f} {unit}  width {mean:.1f} {unit}, max {largest:.1f}"
 
 
 def _footer(width: int, frame: Frame, detections: Sequence[Detection], unit: float) -> RgbImage:

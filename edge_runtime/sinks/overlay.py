@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
@@ -47,9 +46,7 @@ class OverlaySink(Sink):
 
     def __init__(self, address: Address, config: OverlayConfig, context: SinkContext) -> None:
         path = Path(address.target)
-        self._writer: Writer = (
-            Video(path, config.fps) if path.suffix.lower() == ".mp4" else Folder(path, config.format)
-        )
+        self._writer: Writer = Video(path, config.fps) if path.suffix.lower() == ".mp4" else Folder(path, config.format)
         self._images = 0
 
     def put(self, frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]) -> None:
@@ -109,7 +106,7 @@ class Video(Writer):
     def write(self, frame: Frame, image: RgbImage) -> None:
         if self._video is None:
             self._size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)  # the codec halves the colour planes
-            self._video = cv2.VideoWriter(str(self._aside), cv2.VideoWriter_fourcc(*"mp4v"), self._fps, self._size)
+            self._video = cv2.VideoWriter(str(self._aside), cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size)
             if not self._video.isOpened():
                 raise SinkError(f"overlay video {self._path} cannot be written", fix="check the folder and the disk")
         self._video.write(cv2.cvtColor(_fitted(image, self._size), cv2.COLOR_RGB2BGR))
@@ -120,7 +117,7 @@ class Video(Writer):
         self._video.release()
         self._video = None
         try:
-            os.replace(self._aside, self._path)
+            self._aside.replace(self._path)
         except OSError as error:
             raise SinkError(f"overlay video {self._path} cannot be written: {error.strerror or error}") from error
 

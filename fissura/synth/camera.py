@@ -29,11 +29,17 @@ def photograph(rng: np.random.Generator, scene: Field, config: SynthConfig) -> R
     blur_px = rng.uniform(*config.motion_blur_px)
     seen = _motion_blur(seen, blur_px, angle=math.pi / 2 + rng.normal(0, 0.2))
     noise = np.float32(rng.uniform(*config.noise))
-    grain = rng.standard_normal(seen.shape, dtype=np.float32)
     # Photon noise grows with the root of the light.
-    seen = seen + noise * np.sqrt(np.maximum(seen, 0.05) / 0.5) * grain
+    seen = seen + noise * np.sqrt(np.maximum(seen, 0.05) / 0.5) * _sensor_noise(rng, *seen.shape[:2])
     pixels = np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8)
     return _compress(pixels, int(rng.integers(config.jpeg_quality[0], config.jpeg_quality[1], endpoint=True)))
+
+
+def _sensor_noise(rng: np.random.Generator, height: int, width: int) -> Field:
+    """(H, W, 3) of about unit variance; its colour is coarser than its brightness, for each pixel senses one colour."""
+    bright = rng.standard_normal((height, width, 1), dtype=np.float32)
+    colour = rng.standard_normal(((height + 1) // 2, (width + 1) // 2, 3), dtype=np.float32)
+    return np.float32(0.85) * bright + np.float32(0.6) * cv2.resize(colour, (width, height))
 
 
 def _motion_blur(image: Field, length_px: float, angle: float) -> Field:

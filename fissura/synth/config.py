@@ -43,7 +43,7 @@ class SynthConfig(Config):
     cracks: CountRange = Field((1, 3), description="cracks of a frame that has any, their branches not counted")
     branches: float = Field(1.5, ge=0, le=10, description="mean number of branches of a crack")
     width_mm: PositiveRange = Field((0.6, 12.0), description="mean width of a crack, drawn log-uniformly; none exceeds")
-    contrast: ShareRange = Field((0.3, 0.9), description="share of the light that a crack swallows")
+    contrast: ShareRange = Field((0.25, 0.9), description="share of the light that a crack swallows")
     ravelling: float = Field(1.0, ge=0, le=3, description="how far crack edges crumble; 0 leaves them smooth")
     crack_free: Share = Field(0.1, description="frames without a crack")
     sand_filled: Share = Field(0.15, description="cracks filled with bright sand")

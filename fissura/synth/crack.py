@@ -157,7 +157,7 @@ def _widen(
     from_ends = np.arange(count), np.arange(count)[::-1]
     for fade, distance in zip(fades, from_ends, strict=True):
         if fade:
-            widths *= np.clip((distance + 8) / min(60.0, 8 + count / 2), 0, 1) ** 0.6
+            widths *= np.clip((distance + 2) / min(60 + 8 * width_px, 2 + count / 2), 0, 1) ** 0.6
     sides = [_crumble(rng, widths / 2, config.ravelling) for _ in range(2)]
     # Far below a pixel nothing can be seen; a crack never grows beyond the range that was asked for.
     total = sides[0] + sides[1]
@@ -167,8 +167,8 @@ def _widen(
 
 def _crumble(rng: np.random.Generator, half_px: Widths, ravelling: float) -> Widths:
     """Ragged edge: grains broken out are as large beside a wide crack as beside a narrow one."""
-    ragged = 0.8 * line(rng, len(half_px), 1.5) + 0.7 * line(rng, len(half_px), 5.0)
-    depth = ravelling * np.minimum(0.35 * half_px, 0.45)
+    ragged = 0.7 * line(rng, len(half_px), 1.2) + 0.6 * line(rng, len(half_px), 3.5) + 0.6 * line(rng, len(half_px), 12)
+    depth = ravelling * np.minimum(0.35 * half_px, 0.75)
     return np.maximum(half_px + depth * ragged, 0.25 * half_px)
 
 

@@ -6,7 +6,6 @@ import math
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from fissura.synth.config import SynthConfig
 from fissura.synth.noise import Field, field, step_up
@@ -26,12 +25,12 @@ def paint_crack(rng: np.random.Generator, surface: Field, coverage: Field, confi
     """
     contrast = rng.uniform(*config.contrast)
     paint = _sand if rng.random() < config.sand_filled else _gap
-    mean = surface.mean((0, 1))
-    part = tuple(_extent(coverage.any(axis=axis)) for axis in (1, 0))
+    mean = np.array(cv2.mean(surface)[:3], np.float32)
+    part = tuple(_extent(coverage.max(axis=axis)) for axis in (1, 0))
     surface[part] = paint(rng, surface[part], coverage[part], contrast, mean)
 
 
-def _extent(covered: NDArray[np.bool_]) -> slice:
+def _extent(covered: Field) -> slice:
     at = np.flatnonzero(covered)
     return slice(max(int(at[0]) - SPREAD_PX, 0), int(at[-1]) + 1 + SPREAD_PX) if len(at) else slice(0, 1)
 
@@ -41,7 +40,7 @@ def _gap(rng: np.random.Generator, surface: Field, coverage: Field, contrast: fl
     near = cv2.GaussianBlur(coverage, (0, 0), 1.6, borderType=cv2.BORDER_REFLECT)
     # Grit lies in the gap, and in places it is choked; a wide one is darkest in its middle.
     uneven = 1 + 0.14 * field(rng, height, width, 0.8) + 0.12 * field(rng, height, width, 25.0)
-    light = (1 - np.clip(np.float32(contrast) * uneven, 0.1, 0.94)) * (1 - 0.65 * near * near)
+    light = (1 - np.clip(np.float32(contrast) * uneven, 0.1, 0.94)) * (1 - 0.45 * near * near)
     earth = np.array([1.0, 0.96, 0.92], np.float32)
     # The surface's grain does not go on in the gap's depth.
     inside = (0.4 * surface + 0.6 * mean) * light[..., None] * earth

@@ -58,8 +58,7 @@ def samples(
 
 
 def batches(workers: int) -> list[torch.Tensor]:
-    positions = EpochPositions(12)
-    positions.set_epoch(3)
+    positions = EpochPositions(12, lambda: 36)
     loader = DataLoader(samples(), batch_size=4, sampler=positions, num_workers=workers)
     return [batch["image"] for batch in loader]
 

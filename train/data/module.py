@@ -41,7 +41,10 @@ class CrackData(pl.LightningDataModule):
         )
         steps = recipe.data.steps_per_epoch or max(1, len(self.samples) // recipe.data.batch_size)
         self.steps_per_epoch = steps
-        self.positions = EpochPositions(steps * recipe.data.batch_size)
+        self.positions = EpochPositions(steps * recipe.data.batch_size, self._trained_on)
+
+    def _trained_on(self) -> int:
+        return 0 if self.trainer is None else self.trainer.global_step * self.recipe.data.batch_size
 
     def fingerprint(self) -> str:
         """SHA-256 over the training sets' fingerprints, in order."""

@@ -5,7 +5,7 @@ A run that was killed and resumed, or that runs with other workers, then sees ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -95,20 +95,26 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
 
 
 class EpochPositions(Sampler[int]):
-    """Positions of one epoch in the endless stream. Lightning calls `set_epoch` before each epoch."""
+    """Positions of the next epoch in the endless stream.
 
-    def __init__(self, count: int) -> None:
+    Where an epoch starts comes from the number of samples already trained on, not from Lightning's epoch counter:
+    in a resumed run that counter still stands at its old value when the first epoch asks for its positions.
+
+    Args:
+        count: samples of an epoch.
+        trained_on: gives the number of samples that the model was trained on.
+    """
+
+    def __init__(self, count: int, trained_on: Callable[[], int]) -> None:
         self.count = count
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+        self.trained_on = trained_on
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.epoch * self.count, (self.epoch + 1) * self.count))
+        start = self.trained_on()
+        return iter(range(start, start + self.count))
 
 
 class ValidationSamples(Dataset[dict[str, NDArray[np.generic]]]):

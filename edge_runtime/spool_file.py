@@ -105,7 +105,8 @@ class SpoolFile:
                 self._check_or_make()
 
     def _check_or_make(self) -> None:
-        with closing(self.connect(durable=True)) as connection:
+        # Not by `connect`, whose journal mode would be written into a file that may not be ours.
+        with closing(sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()

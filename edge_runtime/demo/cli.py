@@ -32,6 +32,7 @@ from fissura.files import replacing_folder
 from fissura.messages import Detection
 
 SERIAL = "demo"
+REPORT = "report.html"
 FLUSH_TIMEOUT_S = 20.0
 ARRIVAL_TIMEOUT_S = 5.0
 
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo; prints each detection as the subscriber receives it."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     started = time.monotonic()
+    _check_out(arguments.out)
     bundle = load_bundle(arguments.bundle)
     mission = arguments.mission or datetime.now(timezone.utc).strftime("demo-%Y%m%dT%H%M%SZ")
     times = StageTimes()
@@ -71,8 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
             "broker": f"{host}:{port}" + ("" if arguments.broker else " (amqtt, inside the demo)"),
             "fissura": __version__,
         }
-        write_report(folder / "report.html", frames=_entries(folder, received), stages_ms=times.all(), facts=facts)
-    report = arguments.out / "report.html"
+        write_report(folder / REPORT, frames=_entries(folder, received), stages_ms=times.all(), facts=facts)
+    report = arguments.out / REPORT
     print(f"{len(received)} cracks, {time.monotonic() - started:.1f} s; the report: {report}")
     if arguments.open:
         webbrowser.open(report.resolve().as_uri())
@@ -108,6 +110,14 @@ def _stream(
     if len(subscriber.received) < expected:
         print(f"warning: {expected - len(subscriber.received)} of {expected} messages did not arrive", file=sys.stderr)
     return list(subscriber.received.values())
+
+
+def _check_out(out: Path) -> None:
+    """The folder is replaced as a whole: it must be a report's, or new."""
+    if out.exists() and not (out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir()))):
+        raise UsageError(
+            f"--out {out} exists and is no report of the demo", expected="a new folder", fix="choose another --out"
+        )
 
 
 def _entries(folder: Path, received: list[Detection]) -> list[FrameEntry]:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -148,9 +149,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(SpoolError, match="another program"):
         Spool(path)
-    assert path.read_bytes()[100:] == before[100:]  # the header notes the journal mode
-    with sqlite3.connect(path) as other:
-        assert other.execute("SELECT COUNT(*) FROM precious").fetchone() == (0,)
+    assert path.read_bytes() == before
 
 
 def test_two_processes_cannot_share_a_spool(tmp_path: Path) -> None:
@@ -315,8 +314,6 @@ TestSpoolMachine.settings = settings(max_examples=25, stateful_step_count=25, de
 
 def test_putting_is_not_held_up_by_sending(tmp_path: Path) -> None:
     """Two threads at once: nothing is lost, doubled or left over."""
-    import threading
-
     spool = Spool(tmp_path / "s.sqlite")
     total, received = 150, list[str]()
 

@@ -1,0 +1,236 @@
+"""One suite for every row of SINKS, and what is particular to the files."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from uuid import uuid4
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_runtime.frame import Frame
+from edge_runtime.local_broker import LocalBroker
+from edge_runtime.sinks import SINKS, open_sink
+from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
+from fissura.errors import ConfigError, SinkError
+from fissura.imaging.images import read_rgb
+from fissura.messages import CrackGeometry, Detection, ModelStamp
+from tests.edge_runtime.conftest import pavement
+
+CONTEXT = SinkContext("s1", "m1", "0" * 64)
+PROBABILITY = np.zeros((144, 192), np.float32)
+PROBABILITY[40:80, 40:46] = 1
+
+
+def make_frame(sequence: int = 0, *, name: str | None = None, width: int = 96, height: int = 72) -> Frame:
+    return Frame(
+        pavement(sequence, width=width, height=height), 1, datetime.now(timezone.utc), "ntp", sequence, "front", name
+    )
+
+
+def make_detection(frame: Frame, *, x: float = 19.5, points: int = 4, mm: bool = False) -> Detection:
+    corners = ((x, 19.5), (x + 3, 19.5), (x + 3, 39.5), (x, 39.5))
+    sizes = {"length_mm": 200.0, "mean_width_mm": 30.0, "max_width_mm": 31.0} if mm else {}
+    return Detection(
+        serial="s1",
+        event_id=uuid4(),
+        mission_id="m1",
+        frame=frame.stamp(),
+        crack=CrackGeometry(
+            length_px=20,
+            mean_width_px=3,
+            max_width_px=3.1,
+            area_px=60,
+            bbox_px=(x, 19.5, 3, 20),
+            polygon_px=corners if points == 4 else tuple((float(n), float(n % 7)) for n in range(points)),
+            **sizes,
+        ),
+        confidence=0.9,
+        model=ModelStamp(name="n", bundle_id="0" * 64, mode="fused", engine="e", threshold=0.5),
+    )
+
+
+def deadline(seconds: float = 10) -> Deadline:
+    made = Deadline(seconds)
+    made.start()
+    return made
+
+
+class TestEverySink:
+    @pytest.fixture(params=list(SINKS))
+    def uri(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+        if request.param.startswith("mqtt"):
+            if request.param == "mqtts":  # nobody answers: the spool is all there is
+                return f"mqtts://127.0.0.1:1?spool={tmp_path}/s.sqlite"
+            broker: LocalBroker = request.getfixturevalue("broker")
+            return f"mqtt://127.0.0.1:{broker.port}?spool={tmp_path}/s.sqlite"
+        return {"jsonl": f"jsonl:{tmp_path}/new/found.jsonl", "overlay": f"overlay:{tmp_path}/new/frames"}[
+            str(request.param)
+        ]
+
+    def test_takes_frames_with_and_without_cracks(self, uri: str) -> None:
+        sink = open_sink(uri, CONTEXT)
+        assert sink.stage
+        for sequence in range(3):
+            frame = make_frame(sequence)
+            sink.put(frame, [make_detection(frame, x=10 + 20 * n) for n in range(sequence)], PROBABILITY)
+        sink.flush(deadline(0.3 if uri.startswith("mqtts") else 10))
+        sink.close()
+        totals = sink.totals()
+        assert 3 in totals.values()  # three detections, or three frames
+        assert all(isinstance(number, int) for number in totals.values())
+
+    def test_closes_twice_and_without_a_frame(self, uri: str) -> None:
+        sink = open_sink(uri, CONTEXT)
+        sink.close()
+        sink.close()
+
+    def test_a_flush_ends_when_it_is_cancelled(self, uri: str) -> None:
+        sink = open_sink(uri, CONTEXT)
+        frame = make_frame()
+        sink.put(frame, [make_detection(frame)], PROBABILITY)
+        cancelled = Deadline(60)
+        cancelled.cancel()
+        cancelled.start()
+        sink.flush(cancelled)
+        sink.close()
+
+    def test_an_unknown_option_is_refused(self, uri: str) -> None:
+        with pytest.raises(ConfigError, match="colour"):
+            open_sink(f"{uri}{'&' if '?' in uri else '?'}colour=red", CONTEXT)
+
+
+def test_an_unknown_scheme_names_the_nearest() -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_sink("json:x", CONTEXT)
+    assert "jsonl:x" in caught.value.fix
+
+
+class TestJsonl:
+    def test_lines_are_the_messages_and_a_second_run_appends(self, tmp_path: Path) -> None:
+        path = tmp_path / "found.jsonl"
+        expected = []
+        for _ in range(2):
+            sink = open_sink(f"jsonl:{path}", CONTEXT)
+            frame = make_frame()
+            detections = [make_detection(frame), make_detection(frame, x=50)]
+            sink.put(frame, detections, PROBABILITY)
+            expected += detections
+            sink.close()
+        assert [Detection.model_validate_json(line) for line in path.read_text().splitlines()] == expected
+
+    @pytest.mark.parametrize("torn", [10, 100_000])
+    def test_a_torn_line_is_cut_off_and_said(
+        self, tmp_path: Path, torn: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = tmp_path / "found.jsonl"
+        path.write_bytes(b'{"a":1}\n{"b":2}\n{"c":' + b"x" * torn)
+        with caplog.at_level(logging.WARNING):
+            sink = open_sink(f"jsonl:{path}", CONTEXT)
+        frame = make_frame()
+        sink.put(frame, [make_detection(frame)], PROBABILITY)
+        sink.close()
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert lines[:2] == [{"a": 1}, {"b": 2}] and len(lines) == 3
+        assert "torn line" in caplog.text
+
+    def test_a_full_disk_is_an_error(self) -> None:
+        if not os.path.exists("/dev/full"):  # noqa: PTH110 - Path.exists follows the same way; this reads better
+            pytest.skip("this system has no /dev/full")
+        with pytest.raises((SinkError, OSError)):
+            sink = open_sink("jsonl:/dev/full", CONTEXT)
+            frame = make_frame()
+            sink.put(frame, [make_detection(frame)], PROBABILITY)
+
+    def test_a_path_that_cannot_be(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(SinkError, match="cannot be written"):
+            open_sink(f"jsonl:{tmp_path}/file/found.jsonl", CONTEXT)
+
+
+class TestOverlay:
+    def test_images_are_named_after_their_frames(self, tmp_path: Path) -> None:
+        sink = open_sink(f"overlay:{tmp_path}?format=jpg", CONTEXT)
+        for sequence, name in enumerate(["a.png", None, "a.jpg"]):
+            sink.put(make_frame(sequence, name=name), [], PROBABILITY)
+        sink.close()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a-000002.jpg", "a.jpg", "frame-000001.jpg"]
+
+    def test_the_crack_is_marked_where_it_is(self, tmp_path: Path) -> None:
+        sink = open_sink(f"overlay:{tmp_path}", CONTEXT)
+        frame = make_frame(name="x.png")
+        sink.put(frame, [], PROBABILITY)
+        bare = read_rgb(tmp_path / "x.png").astype(int)
+        sink.put(make_frame(name="y.png"), [make_detection(frame, mm=True)], PROBABILITY)
+        marked = read_rgb(tmp_path / "y.png").astype(int)
+        assert bare.shape == marked.shape
+        enlargement = bare.shape[1] // 96
+        changed = np.any(bare != marked, axis=2)[: 72 * enlargement]
+        rows, columns = np.nonzero(changed)
+        # Outline and label: from the crack's left edge on, never below it.
+        assert columns.min() >= 18 * enlargement and rows.max() <= 41 * enlargement
+        centre = (int(30 * enlargement), int(21.5 * enlargement))
+        assert changed[centre]
+        sink.close()
+
+    def test_many_cracks_of_one_frame_do_not_hide_each_others_labels(self, tmp_path: Path) -> None:
+        sink = open_sink(f"overlay:{tmp_path}", CONTEXT)
+        frame = make_frame(name="x.png")
+        sink.put(frame, [make_detection(frame, x=10 + n) for n in range(5)], PROBABILITY)
+        image = read_rgb(tmp_path / "x.png")
+        white = np.all(image[: 72 * 10] > 250, axis=2)
+        lines = np.flatnonzero(white.any(axis=1))
+        assert np.count_nonzero(np.diff(lines) > 1) >= 4  # five separate lines of text
+
+    def test_video_appears_when_it_is_whole(self, tmp_path: Path) -> None:
+        path = tmp_path / "film.mp4"
+        sink = open_sink(f"overlay:{path}?fps=5", CONTEXT)
+        for sequence in range(4):
+            frame = make_frame(sequence, width=96 if sequence < 3 else 50)  # another size is fitted in
+            sink.put(frame, [make_detection(frame)], PROBABILITY)
+        assert not path.exists()
+        sink.close()
+        video = cv2.VideoCapture(str(path))
+        assert video.get(cv2.CAP_PROP_FPS) == 5
+        sizes = set()
+        count = 0
+        while (decoded := video.read())[0]:
+            sizes.add(decoded[1].shape)
+            count += 1
+        assert count == 4 and len(sizes) == 1
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_a_folder_that_cannot_be(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        for target in ("file/frames", "file/film.mp4"):
+            with pytest.raises(SinkError, match="cannot be"):
+                open_sink(f"overlay:{tmp_path / target}", CONTEXT)
+
+
+class TestMqtt:
+    def test_a_detection_above_the_limit_goes_without_its_outline(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sink: Sink = open_sink(f"mqtt://127.0.0.1:1?spool={tmp_path}/s.sqlite&max_payload_bytes=4096", CONTEXT)
+        frame = make_frame()
+        big, small = make_detection(frame, points=2000), make_detection(frame)
+        sink.put(frame, [big, small], PROBABILITY)
+        rows = sink._spool.take(9, skip_topics=["fissura/v1/s1/telemetry"])  # type: ignore[attr-defined]
+        sent = [Detection.model_validate_json(row.message.payload) for row in rows]
+        assert [str(d.uuid) for d in sent] == [str(big.uuid), str(small.uuid)]
+        assert sent[0].crack.polygon_px == () and sent[0].crack.length_px == 20
+        assert sent[1] == small
+        assert "without its outline" in caplog.text
+        sink.close()
+
+    def test_the_spool_lies_in_the_state_folder_by_default(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+        open_sink("mqtt://127.0.0.1:1", CONTEXT).close()
+        assert (tmp_path / "fissura" / "s1" / "spool.sqlite").exists()

@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         for uri in arguments.sink:
             sinks.append(open_sink(uri, context, _sink_defaults(arguments)))
             # Closing twice does nothing: this is for what goes wrong before the end of the run.
-            stack.callback(partial(sinks[-1].close, FissuraError("did not start")))
+            stack.callback(partial(sinks[-1].close, FissuraError("ended unexpectedly")))
         deadline = Deadline(arguments.flush_timeout)
         try:
             with stopping_on_signals(pipeline.stop, deadline.cancel):

@@ -76,4 +76,5 @@ class Reader:
             if isinstance(item, Frame):
                 failures = 0
                 self._counters.frame_arrived()
-                self._counters.dropped("superseded" if not self._stopping else "stopped", self._slot.put(item))
+                lost = self._slot.put(item)  # may wait; what is lost after the stop is lost to it
+                self._counters.dropped("stopped" if self._stopping else "superseded", lost)

@@ -68,6 +68,7 @@ class Sender:
         self._voice = voice
         self._refused = refused
         self._topic = STATUS.of(voice.serial)
+        self._endless = f"trying again for ever. Does it speak MQTT {endpoint.version}? (--mqtt-version)"
         self._events: SimpleQueue[Event | None] = SimpleQueue()  # None: look again, something has changed
         self._closing = False
         self._last_words: Status | None = None
@@ -164,13 +165,12 @@ class Sender:
                 if isinstance(event, Ended):
                     self._log.warning(
                         "hangs up",
-                        f"broker {self._endpoint} hangs up without an answer ({event.reason}); trying again for ever. "
-                        f"Does it speak MQTT {self._endpoint.version}? (--mqtt-version)",
+                        f"broker {self._endpoint} hangs up without an answer ({event.reason}); {self._endless}",
                     )
                     return None
             self._heartbeat(OFFLINE_HEARTBEAT_S)
         if not self._closing:
-            self._log.warning("silent", f"broker {self._endpoint} does not answer; trying again for ever")
+            self._log.warning("silent", f"broker {self._endpoint} does not answer; {self._endless}")
         return None
 
     def _turned_away(self, answer: Answered) -> int:

@@ -90,7 +90,8 @@ class MqttSink(Sink):
         self._closed = self._spool.stats()
         self._spool.close()
         if self._closed.rows:
-            logger.warning("%d messages are left in %s for the next run", self._closed.rows, self._spool.path)
+            never = "" if self._sender.connects else "; the broker was never reached"
+            logger.warning("%d messages are left in %s for the next run%s", self._closed.rows, self._spool.path, never)
 
     def totals(self) -> dict[str, int]:
         stats = self._closed or self._spool.stats()

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from edge_runtime.local_broker import LocalBroker, find_mosquitto
 from edge_runtime.spool import Spool
+from fissura.dataset import DATA_VARIABLE, data_folder
 from fissura.messages import Detection, Status, Telemetry
 from tests.mosquitto import Subscriber, start_run, wait_until
 
@@ -168,7 +170,7 @@ def test_a_signal_while_waiting_for_a_broker_ends_the_run(
     assert process.poll() is None  # it flushes, for a minute
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    code, out, err = _finish(process)
+    code, _, err = _finish(process)
     assert time.monotonic() - began < 5
     assert code == 0, err
     assert _left(tmp_path) == _found(tmp_path)
@@ -237,13 +239,30 @@ def test_a_second_device_of_the_same_serial_is_reported(
 ) -> None:
     subscriber = Subscriber(broker.port)
     process = start_run(*_words(bundle, images, tmp_path, broker.port, "?fps=5&loop=true"))
-    for births in range(1, 4):
-        assert wait_until(lambda births=births: [s["state"] for s in subscriber.of("status")].count("online") >= births)
+
+    def births() -> int:
+        return [status["state"] for status in subscriber.of("status")].count("online")
+
+    for count in range(1, 4):
+        assert wait_until(partial(lambda least: births() >= least, count))
         Subscriber(broker.port, client_id="truck-07-run").close()
     process.send_signal(signal.SIGTERM)
     code, _, err = _finish(process)
     assert code == 0
     assert "do two devices share the serial 'truck-07'" in err
+    subscriber.close()
+
+
+def test_camera_frames_of_a_real_data_set(bundle: Path, tmp_path: Path, broker: LocalBroker) -> None:
+    data = data_folder()
+    if data is None or not (data / "cfd" / "images").is_dir():
+        pytest.skip(f"the data set cfd is not there: set {DATA_VARIABLE}")
+    subscriber = Subscriber(broker.port)
+    words = _words(bundle, data / "cfd" / "images", tmp_path, broker.port, "?downsample=2", "--max-frames", "20")
+    code, out, err = _finish(start_run(*words))
+    assert code == 0, err
+    assert json.loads(out)["frames"] == 20
+    assert wait_until(lambda: subscriber.uuids() == _found(tmp_path) != set())
     subscriber.close()
 
 

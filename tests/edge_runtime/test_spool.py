@@ -94,7 +94,7 @@ def test_age_is_measured_so_that_a_leap_of_the_clock_kills_nothing(
 ) -> None:
     """A vehicle without a battery-backed clock starts in 1970 and leaps to today when it hears a time server."""
     clock = {"wall": 1000.0, "boot": 50.0, "id": "first"}
-    monkeypatch.setattr(spool_module.time, "time", lambda: clock["wall"])
+    monkeypatch.setattr(time, "time", lambda: clock["wall"])
     monkeypatch.setattr(spool_module, "_since_boot_s", lambda: clock["boot"])
     monkeypatch.setattr(spool_module, "boot_id", lambda: clock["id"])
     limits = SpoolLimits(max_age_s=3600)

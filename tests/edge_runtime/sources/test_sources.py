@@ -92,7 +92,7 @@ class TestEverySource:
     def test_what_is_missing_is_said(self, request: pytest.FixtureRequest, uri: str) -> None:
         scheme = uri.partition(":")[0]
         if scheme in MISSING:
-            with pytest.raises(SourceError, match="nowhere|video99"):
+            with pytest.raises(SourceError, match=r"nowhere|video99"):
                 open_source(MISSING[scheme])
 
 

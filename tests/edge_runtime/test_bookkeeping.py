@@ -1,0 +1,65 @@
+"""Counters, stage times and the rate-limited log."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from edge_runtime.clock import boot_id, wall_clock_quality
+from edge_runtime.counters import Counters
+from edge_runtime.ratelimit import RateLimitedLog
+from edge_runtime.stages import StageTimes, percentiles
+
+
+def test_counters() -> None:
+    counters = Counters()
+    assert counters.snapshot().frame_age_s is None and counters.snapshot().frames_per_second == 0
+    for _ in range(5):
+        counters.frame_arrived()
+        time.sleep(0.02)
+        counters.frame_done(2)
+    counters.dropped("superseded", 3)
+    counters.dropped("superseded", 0)
+    counters.dropped("failed", 0)
+    counts = counters.snapshot()
+    assert (counts.frames, counts.detections, counts.drops) == (5, 10, {"superseded": 3})
+    assert 15 < counts.frames_per_second < 55
+    time.sleep(0.1)
+    later = counters.snapshot()
+    assert later.frame_age_s is not None and later.frame_age_s > 0.1
+    assert later.frames_per_second < counts.frames_per_second  # a stalled camera shows
+
+
+def test_stage_times_leave_out_a_block_that_raises() -> None:
+    times = StageTimes()
+    for _ in range(3):
+        with times.measure("a"):
+            time.sleep(0.01)
+    with pytest.raises(ValueError, match="x"), times.measure("b"):
+        raise ValueError("x")
+    assert list(times.all()) == ["a"]
+    assert 9 < times.medians()["a"] < 40
+
+
+def test_percentiles() -> None:
+    values = [float(n) for n in range(1001)]
+    assert percentiles(values) == {"p50": 500.0, "p90": 900.0, "p99": 990.0, "p999": 999.0}
+    assert percentiles([]) == {}
+
+
+def test_the_log_is_rate_limited_by_kind(caplog: pytest.LogCaptureFixture) -> None:
+    log = RateLimitedLog(logging.getLogger("limited"), period_s=0.1)
+    for n in range(50):
+        log.warning("a", f"a{n}")
+    log.warning("b", "b0")
+    assert caplog.messages == ["a0", "b0"]
+    time.sleep(0.12)
+    log.warning("a", "a50")
+    assert caplog.messages[-1] == "a50 (and 49 more like it before)"
+
+
+def test_the_clock_knows_its_boot() -> None:
+    assert boot_id() == boot_id()
+    assert wall_clock_quality() in ("ntp", "unsynchronised")

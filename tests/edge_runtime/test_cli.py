@@ -1,0 +1,148 @@
+"""`fissura run` as a user meets it: what is wrong is said, with exit code 2 and no traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fissura.bundle import read_manifest
+from fissura.cli import main
+from fissura.imaging.images import write_rgb
+from tests.bundles import make_bundle, write_manifest
+from tests.edge_runtime.conftest import pavement
+
+
+class Fissura:
+    """Runs the command in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], bundle: Path, images: Path, tmp_path: Path) -> None:
+        self.words = {
+            "--bundle": str(bundle),
+            "--source": f"folder:{images}",
+            "--sink": f"jsonl:{tmp_path / 'found.jsonl'}",
+            "--threads": "1",
+            "--spool": str(tmp_path / "spool.sqlite"),
+        }
+        self._capsys = capsys
+
+    def run(self, *more: str, **words: str) -> tuple[int, str, str]:
+        given = {**self.words, **{f"--{name.replace('_', '-')}": word for name, word in words.items()}}
+        line = [part for pair in given.items() for part in pair] + list(more)
+        try:
+            code = main(["run", *line])
+        except SystemExit as end:  # argparse
+            code = int(end.code or 0)
+        out, err = self._capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+
+@pytest.fixture
+def fissura(capsys: pytest.CaptureFixture[str], bundle: Path, images: Path, tmp_path: Path) -> Fissura:
+    return Fissura(capsys, bundle, images, tmp_path)
+
+
+def test_prints_a_summary_for_people_and_one_for_programs(fissura: Fissura, tmp_path: Path) -> None:
+    code, out, err = fissura.run("--json", mission="m7", serial="drone.1", gsd="2")
+    assert code == 0
+    summary = json.loads(out)
+    assert (summary["frames"], summary["detections"], summary["drops"]) == (5, 10, {})
+    assert {"encode", "fused", "decode", "jsonl", "frame"} <= summary["stage_ms"].keys()
+    assert "5 frames" in err and "10 detections" in err
+    lines = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
+    assert {(line["mission_id"], line["serial"], line["frame"]["gsd_mm_per_px"]) for line in lines} == {
+        ("m7", "drone.1", 2.0)
+    }
+
+
+@pytest.mark.parametrize("mode", ["fused", "sr+segmentation", "segmentation"])
+def test_every_mode_finds_the_cracks(fissura: Fissura, mode: str) -> None:
+    code, out, _ = fissura.run("--json", mode=mode)
+    assert code == 0 and json.loads(out)["detections"] >= 10
+
+
+def test_masks(fissura: Fissura, tmp_path: Path) -> None:
+    left = np.zeros((72, 96), np.uint8)
+    left[:, :48] = 255
+    write_rgb(tmp_path / "left.png", left)
+    write_rgb(tmp_path / "right.png", 255 - left)
+    assert json.loads(fissura.run("--json", roi=str(tmp_path / "left.png"))[1])["detections"] == 5
+    assert json.loads(fissura.run("--json", ignore=str(tmp_path / "left.png"))[1])["detections"] == 5
+    both = {"roi": str(tmp_path / "left.png"), "ignore": str(tmp_path / "left.png")}
+    assert json.loads(fissura.run("--json", **both)[1])["detections"] == 0
+
+
+def test_threshold_and_length(fissura: Fissura) -> None:
+    assert json.loads(fissura.run("--json", threshold="0.999999")[1])["detections"] < 10
+    assert json.loads(fissura.run("--json", min_length="400")[1])["detections"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ({"bundle": "/nowhere"}, "is no bundle"),
+        ({"source": "folder:/nowhere"}, "does not exist"),
+        ({"source": "file:/nowhere.mp4"}, "does not exist"),
+        ({"source": "v4l2:/dev/video97"}, "/dev/video97 is not there"),
+        ({"source": "folder:x?lop=1"}, "unknown key 'lop'"),
+        ({"source": "nonsense"}, "no known scheme"),
+        ({"sink": "kafka:x"}, "no known scheme"),
+        ({"sink": "jsonl:/proc/nope/x"}, "cannot be written"),
+        ({"sink": "mqtt://u:pw@h"}, "holds a password"),
+        ({"sink": "mqtt://h?ca=x"}, "unencrypted"),
+        ({"roi": "/nowhere.png"}, "cannot be read"),
+        ({"serial": "a/b"}, "serial 'a/b'"),
+        ({"threshold": "1.5"}, "between 0 and 1"),
+        ({"threads": "-1"}, "whole number"),
+        ({"gsd": "0"}, "at least"),
+        ({"max-frames": "many"}, "whole number"),
+        ({"flush-timeout": "inf"}, "at least 0"),
+        ({"mode": "magic"}, "invalid choice"),
+        ({"engine": "tpu"}, "invalid choice"),
+    ],
+)
+def test_what_is_wrong_is_said(fissura: Fissura, words: dict[str, str], found: str, tmp_path: Path) -> None:
+    code, out, err = fissura.run(**words)
+    assert code == 2 and found in err and out == ""
+    assert not (tmp_path / "found.jsonl").exists() or (tmp_path / "found.jsonl").read_bytes() == b""
+
+
+def test_a_file_of_the_bundle_that_was_changed(fissura: Fissura, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    with (bundle / "fused.onnx").open("ab") as stream:
+        stream.write(b" ")
+    code, _, err = fissura.run(bundle=str(bundle))
+    assert code == 2 and "is not the file that was exported" in err
+
+
+def test_a_graph_of_the_wrong_shape(fissura: Fissura, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    graphs = dict(read_manifest(bundle).graphs)
+    fused = graphs["fused"]
+    graphs["fused"] = fused.model_copy(update={"output": fused.output.model_copy(update={"scale": 3})})
+    write_manifest(bundle, graphs)
+    code, _, err = fissura.run(bundle=str(bundle))
+    assert code == 2 and "gives (1, 1, 16, 16)" in err and "(1, 1, 24, 24)" in err
+
+
+def test_a_mask_of_another_size(fissura: Fissura, tmp_path: Path) -> None:
+    write_rgb(tmp_path / "mask.png", np.full((10, 10), 255, np.uint8))
+    code, _, err = fissura.run(roi=str(tmp_path / "mask.png"))
+    assert code == 2 and "mask.png is 10x10" in err and "frame is 96x72" in err
+
+
+def test_a_damaged_image_costs_one_frame(fissura: Fissura, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    write_rgb(folder / "a.png", pavement())
+    (folder / "b.png").write_bytes(b"no image")
+    code, out, err = fissura.run("--json", source=f"folder:{folder}")
+    assert code == 0
+    assert json.loads(out)["drops"] == {"unreadable": 1} and json.loads(out)["frames"] == 1
+    assert "1 unreadable" in err
+    (folder / "a.png").unlink()
+    code, _, err = fissura.run(source=f"folder:{folder}")
+    assert code == 2 and "no frame could be read" in err and "b.png" in err

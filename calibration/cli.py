@@ -18,14 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="an image/mask folder, or a name below FISSURA_DATA")
     add_selection_arguments(parser, split="train")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--out", type=Path, metavar="NEW", help="write a new bundle with these thresholds")
-    where.add_argument("--in-place", action="store_true", help="change the thresholds of BUNDLE itself")
+    parser.add_argument(
+        "--out", type=Path, metavar="NEW", help="write a new bundle with these thresholds; BUNDLE itself never changes"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Choose thresholds; print them, and write them where that was asked for."""
-    from calibration.thresholds import calibrate, write_copy, write_in_place
+    from calibration.thresholds import calibrate, write_copy
 
     out: Path | None = arguments.out
     if out is not None and (out.exists() or arguments.bundle.resolve() in out.resolve().parents):
@@ -36,13 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     thresholds = calibrate(bundle, dataset, arguments.tolerance)
     if out is not None:
         write_copy(bundle, thresholds, out)
-    elif arguments.in_place:
-        write_in_place(bundle, thresholds)
-    written = out or (bundle.path if arguments.in_place else None)
 
     if arguments.json:
         graphs = {role: {"threshold": t.value, **t.record.model_dump(mode="json")} for role, t in thresholds.items()}
-        print(json.dumps({"graphs": graphs, "written": str(written) if written else None}, indent=2))
+        print(json.dumps({"graphs": graphs, "written": None if out is None else str(out)}, indent=2))
         return 0
     rows = []
     for role, threshold in thresholds.items():
@@ -51,5 +48,5 @@ def run(arguments: argparse.Namespace) -> int:
         rows.append((role, f"{before:.2f}", f"{threshold.value:.2f}", *(f"{score:.4f}" for score in scores)))
     print(format_table(("graph", "before", "threshold", "f1", "precision", "recall"), rows, right=(1, 2, 3, 4, 5)))
     print(f"on {len(dataset.samples)} images of {dataset.name}/{dataset.split}, tolerance {arguments.tolerance:g} px")
-    print(f"written: {written}" if written else "nothing was written: --out NEW or --in-place keeps these thresholds")
+    print(f"written: {out}" if out is not None else "nothing was written: --out NEW keeps these thresholds")
     return 0

@@ -10,8 +10,15 @@ from fissura.dataset import Dataset, find_dataset, load_dataset
 
 
 def add_selection_arguments(parser: argparse.ArgumentParser, *, split: str) -> None:
-    """Declare `--split`, `--drop`, `--limit` and `--tolerance`; `split` is the default list."""
+    """Declare `--split`, `--split-seed`, `--drop`, `--limit` and `--tolerance`; `split` is the default list."""
     parser.add_argument("--split", default=split, help=f"list of the data set: train, test, all... (default: {split})")
+    parser.add_argument(
+        "--split-seed",
+        type=_seed,
+        default=0,
+        metavar="S",
+        help="of the split that is drawn where the data set has no train.txt and test.txt (default: 0)",
+    )
     parser.add_argument(
         "--drop", type=_identifiers, nargs="+", action="extend", default=[], metavar="ID", help="images to leave out"
     )
@@ -32,7 +39,7 @@ def select(data: str, arguments: argparse.Namespace) -> Dataset:
         DatasetError: no such set or split, an image without a mask, or nothing left.
     """
     drop = tuple(name for names in arguments.drop for name in names)
-    dataset = load_dataset(find_dataset(data), arguments.split, drop=drop)
+    dataset = load_dataset(find_dataset(data), arguments.split, drop=drop, seed=arguments.split_seed)
     return replace(dataset, samples=dataset.samples[: arguments.limit])
 
 
@@ -46,6 +53,12 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of 1 or more")
     return number
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of 0 or more")
+    return int(text)
 
 
 def _pixels(text: str) -> float:

@@ -1,105 +1,64 @@
-"""A bundle's graph in ONNX Runtime on the CPU, one frame at a time: for calibration, parity and evaluation."""
+"""A bundle's graph in ONNX Runtime on the CPU, one frame at a time: for calibration.
+
+Whether a graph is what the manifest says was proven when the bundle was exported, on the vehicle's engine, and the
+files' hashes say that it still is that graph. Here ONNX Runtime's own complaint does.
+"""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from fissura.bundle import Bundle, GraphInput, GraphOutput, Role
-from fissura.errors import EngineError, ModelShapeError
-from fissura.imaging.encode import CHANNELS, crop, encode
+from fissura.bundle import Bundle, Role
+from fissura.errors import EngineError
+from fissura.imaging.encode import crop, encode
 from fissura.imaging.images import RgbImage
 
 ERRORS_ONLY = 3  # of ONNX Runtime's log
+RE_EXPORT = "export the bundle again, or install a newer onnxruntime"
 
 
 class GraphSession:
-    """One graph, loaded and checked against what the manifest says of it.
-
-    Args:
-        onnx: the file, or its content.
-        feed: how the graph wants its frames.
-        output: what it gives.
+    """One graph of a bundle, loaded.
 
     Raises:
-        EngineError: no graph, or ONNX Runtime cannot load it.
-        ModelShapeError: its input or output is not what the manifest says.
+        BundleError: the bundle holds no graph of that role.
+        EngineError: ONNX Runtime cannot load it.
     """
 
-    def __init__(self, onnx: Path | bytes, feed: GraphInput, output: GraphOutput) -> None:
-        self.feed, self.output = feed, output
-        self.origin = str(onnx) if isinstance(onnx, Path) else "the exported graph"
+    def __init__(self, bundle: Bundle, role: Role) -> None:
+        self._graph = bundle.graph(role)
+        self._path = bundle.graph_path(role)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = ERRORS_ONLY
         options.use_deterministic_compute = True
-        content = onnx if isinstance(onnx, bytes) else str(onnx)
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no base class
-            raise EngineError(f"{self.origin} cannot be loaded: {error}", expected="an ONNX graph") from error
-        self._check()
-
-    @classmethod
-    def of(cls, bundle: Bundle, role: Role) -> GraphSession:
-        """The graph of a bundle.
-
-        Raises:
-            BundleError: the bundle holds no graph of that role.
-            EngineError, ModelShapeError: see the class.
-        """
-        graph = bundle.graph(role)
-        return cls(bundle.graph_path(role), graph.input, graph.output)
+            raise EngineError(
+                f"{self._path} cannot be loaded: {error}", expected="an ONNX graph", fix=RE_EXPORT
+            ) from error
 
     def run(self, frame: RgbImage) -> NDArray[np.float32]:
-        """The graph's output for one frame of any size.
+        """The graph's probabilities for one frame of any size.
 
         Args:
             frame: (H, W, 3) uint8 RGB.
 
         Returns:
-            (H*scale, W*scale) float32 probabilities, or (H*scale, W*scale, 3) float32 RGB in [0, 1].
+            (H*scale, W*scale) float32.
 
         Raises:
-            EngineError: ONNX Runtime fails.
+            EngineError: ONNX Runtime fails, for one because the graph has other inputs than the manifest says.
             ModelShapeError: the output has another size than the manifest says.
         """
-        batch, padding = encode(frame, self.feed)
+        graph = self._graph
+        batch, padding = encode(frame, graph.input)
         try:
-            result = self._session.run([self.output.name], {self.feed.name: batch})[0]
+            result = self._session.run([graph.output.name], {graph.input.name: batch})[0]
         except Exception as error:
             raise EngineError(
-                f"{self.origin} fails on a frame of {frame.shape[1]}x{frame.shape[0]}: {error}"
+                f"{self._path} fails on a frame of {frame.shape[1]}x{frame.shape[0]}: {error}", fix=RE_EXPORT
             ) from error
-        planes = result[0]
-        if self.output.kind == "probability":
-            planes = planes[0]
-        elif self.feed.layout == "NCHW":
-            planes = planes.transpose(1, 2, 0)
-        return crop(planes, padding, self.output.scale)
-
-    def _check(self) -> None:
-        inputs = {value.name: value for value in self._session.get_inputs()}
-        outputs = {value.name: value for value in self._session.get_outputs()}
-        channel_axis = 3 if self.feed.layout == "NHWC" else 1
-        found = inputs.get(self.feed.name)
-        expected = f"input {self.feed.name!r}: uint8 {self.feed.layout} with {CHANNELS} channels"
-        if (
-            found is None
-            or len(inputs) != 1
-            or found.type != "tensor(uint8)"
-            or len(found.shape) != 4
-            or found.shape[channel_axis] != CHANNELS
-        ):
-            raise self._misfit(inputs.values(), expected)
-        made = outputs.get(self.output.name)
-        if made is None or made.type != "tensor(float)" or len(made.shape) != 4:
-            raise self._misfit(outputs.values(), f"output {self.output.name!r}: float32 with 4 axes")
-
-    def _misfit(self, values: object, expected: str) -> ModelShapeError:
-        listed = ", ".join(f"{v.name!r} {v.type} {v.shape}" for v in values)  # type: ignore[attr-defined]
-        return ModelShapeError(
-            f"{self.origin} has {listed or 'none'}", expected=expected, fix="export the bundle again"
-        )
+        return crop(result[0, 0], padding, graph.output.scale)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from calibration.session import GraphSession
 from fissura.bundle import MANIFEST_NAME, Bundle, Calibration, Manifest, Role
 from fissura.dataset import Dataset, read_sample
 from fissura.errors import DatasetError, ManifestError
-from fissura.files import replacing_folder, write_text
+from fissura.files import replacing_folder
 from fissura.imaging.images import Mask, RgbImage
 from fissura.imaging.resample import frame_of
 from fissura.metrics.ods import OdsAccumulator
@@ -30,15 +32,22 @@ class Threshold:
     record: Calibration
 
 
-def choose_threshold(session: GraphSession, role: Role, dataset: Dataset, tolerance_px: float) -> Threshold:
+def choose_threshold(
+    probability: Callable[[RgbImage], NDArray[np.float32]],
+    scale: int,
+    role: Role,
+    dataset: Dataset,
+    tolerance_px: float,
+) -> Threshold:
     """Run a probability graph over a list of images and take the threshold with the best F1.
 
     A graph that enlarges gets low-resolution frames (`fissura.imaging.resample.frame_of`) and is scored at the
     images' own resolution.
 
     Args:
-        session: a graph that gives probabilities.
-        role: its role, for the progress counter.
+        probability: the graph in an engine: a frame (H, W, 3) uint8 RGB in, (H*scale, W*scale) float32 out.
+        scale: of the graph.
+        role: of the graph, for the progress counter.
         dataset: images and masks.
         tolerance_px: see `fissura.metrics.ods`.
 
@@ -47,9 +56,9 @@ def choose_threshold(session: GraphSession, role: Role, dataset: Dataset, tolera
         ImageError: an image or a mask cannot be read.
     """
     scores = OdsAccumulator(tolerance_px)
-    frames = frames_of(dataset, session.output.scale)
+    frames = frames_of(dataset, scale)
     for frame, truth in progress(frames, f"{role}: choosing the threshold", len(dataset.samples)):
-        scores.add(session.run(frame), truth)
+        scores.add(probability(frame), truth)
     best = scores.result()
     if best.f1 == 0:
         raise DatasetError(
@@ -73,7 +82,7 @@ def choose_threshold(session: GraphSession, role: Role, dataset: Dataset, tolera
 def calibrate(bundle: Bundle, dataset: Dataset, tolerance_px: float) -> dict[Role, Threshold]:
     """Choose the threshold of every graph of a bundle that gives probabilities; see `choose_threshold`."""
     return {
-        role: choose_threshold(GraphSession.of(bundle, role), role, dataset, tolerance_px)
+        role: choose_threshold(GraphSession(bundle, role).run, graph.output.scale, role, dataset, tolerance_px)
         for role, graph in bundle.manifest.graphs.items()
         if graph.output.kind == "probability"
     }
@@ -90,16 +99,13 @@ def frames_of(dataset: Dataset, scale: int) -> Iterator[tuple[RgbImage, Mask]]:
 
 
 def write_copy(bundle: Bundle, thresholds: dict[Role, Threshold], out: Path) -> None:
-    """Write a copy of the bundle with other thresholds; a kill leaves no half of it."""
+    """Write a new bundle with other thresholds: the files that the manifest lists. A kill leaves no half of it."""
     text = _manifest_with(bundle, thresholds)
     with replacing_folder(out) as aside:
-        shutil.copytree(bundle.path, aside, dirs_exist_ok=True)
+        for name in bundle.manifest.files:
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.path / name, aside / name)
         (aside / MANIFEST_NAME).write_text(text, encoding="utf-8")
-
-
-def write_in_place(bundle: Bundle, thresholds: dict[Role, Threshold]) -> None:
-    """Change the thresholds of the bundle itself. Only its manifest changes, in one step; so does its id."""
-    write_text(bundle.path / MANIFEST_NAME, _manifest_with(bundle, thresholds))
 
 
 def _manifest_with(bundle: Bundle, thresholds: dict[Role, Threshold]) -> str:

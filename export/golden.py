@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -17,9 +18,9 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.session import GraphSession
 from export.onnx import ExportedGraph
 from export.pavement import pavement
+from export.vehicle import Run, running, running_stored
 from fissura.bundle import Bundle, Role
 from fissura.errors import BundleError, ExportError
 from fissura.imaging.images import RgbImage
@@ -51,11 +52,11 @@ def make_golden(graphs: Sequence[ExportedGraph], count: int) -> GoldenFrames:
     """Run each graph on `count` synthetic frames, every second of which has odd sides."""
     frames = []
     for graph in graphs:
-        session = GraphSession(graph.onnx, graph.input, graph.output)
-        for index in range(count):
-            odd = index % 2
-            frame = pavement(index, HEIGHT // graph.output.scale - odd, WIDTH // graph.output.scale - odd)
-            frames.append(GoldenFrame(graph.role, frame, _quantised(session.run(frame))))
+        with running(graph) as run:
+            for index in range(count):
+                odd = index % 2
+                frame = pavement(index, HEIGHT // graph.output.scale - odd, WIDTH // graph.output.scale - odd)
+                frames.append(GoldenFrame(graph.role, frame, _quantised(run(frame))))
     return GoldenFrames(tuple(frames), TOLERANCE)
 
 
@@ -91,36 +92,42 @@ def read_golden(path: Path) -> GoldenFrames:
 
 
 def check_golden(bundle: Bundle) -> dict[Role, float]:
-    """Run a bundle's golden frames through ONNX Runtime.
+    """Run a bundle's golden frames through the vehicle's engine.
 
     Returns:
         The largest difference of each graph.
 
     Raises:
         BundleError: the bundle has no golden frames.
+        EngineError: the engine cannot load or run a graph.
         ExportError: a graph gives something else than when it was exported.
     """
     golden = read_golden(bundle.path / FILE)
-    runs: dict[Role, Callable[[RgbImage], NDArray[np.float32]]] = {}
+    runs: dict[Role, Run] = {}
     worst: dict[Role, float] = {}
-    for number, entry in enumerate(golden.frames):
-        if entry.role not in runs:
-            runs[entry.role] = GraphSession.of(bundle, entry.role).run
-        found = runs[entry.role](entry.frame)
-        if found.shape != entry.output.shape:
-            raise ExportError(
-                f"golden frame {number}: graph {entry.role} gives the shape {found.shape}",
-                expected=str(entry.output.shape),
-            )
-        difference = float(np.abs(found - entry.output.astype(np.float32) / 255).max())
-        if not difference <= golden.tolerance:
-            raise ExportError(
-                f"golden frame {number}: graph {entry.role} differs by {difference:.4f} from what was exported",
-                expected=f"at most {golden.tolerance:.4f}",
-                fix="the graph was changed or this engine computes wrongly: fetch the bundle again, or change engines",
-            )
-        worst[entry.role] = max(worst.get(entry.role, 0.0), difference)
+    with ExitStack() as stack:
+        for number, entry in enumerate(golden.frames):
+            if entry.role not in runs:
+                runs[entry.role] = stack.enter_context(running_stored(bundle, entry.role))
+            difference = _difference(number, entry, runs[entry.role](entry.frame), golden.tolerance)
+            worst[entry.role] = max(worst.get(entry.role, 0.0), difference)
     return worst
+
+
+def _difference(number: int, entry: GoldenFrame, found: NDArray[np.float32], tolerance: float) -> float:
+    if found.shape != entry.output.shape:
+        raise ExportError(
+            f"golden frame {number}: graph {entry.role} gives the shape {found.shape}",
+            expected=str(entry.output.shape),
+        )
+    difference = float(np.abs(found - entry.output.astype(np.float32) / 255).max())
+    if not difference <= tolerance:
+        raise ExportError(
+            f"golden frame {number}: graph {entry.role} differs by {difference:.4f} from what was exported",
+            expected=f"at most {tolerance:.4f}",
+            fix="the graph was changed or this engine computes wrongly: fetch the bundle again, or change engines",
+        )
+    return difference
 
 
 def _quantised(output: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from calibration.session import GraphSession
 from calibration.thresholds import Threshold, choose_threshold
 from export import golden
 from export.onnx import ExportedGraph, Layout, export_graph, roles_of
 from export.parity import check_parity
 from export.target import check_target
+from export.vehicle import running
 from fissura.bundle import (
     MANIFEST_NAME,
     Bundle,
@@ -65,6 +65,7 @@ def export_bundle(checkpoint: Checkpoint, out: Path, calibration_data: Dataset, 
     Raises:
         UsageError: the name is not allowed, or `out` is taken.
         ExportError: PyTorch cannot export a network, or a graph differs from it.
+        EngineError: the vehicle's engine cannot run a graph.
         DataError: an image cannot be read, or no threshold finds any crack.
     """
     check_target(out, options.name, force=options.force)
@@ -73,9 +74,7 @@ def export_bundle(checkpoint: Checkpoint, out: Path, calibration_data: Dataset, 
     images = [read_sample(calibration_data.samples[i])[0] for i in _spread(len(calibration_data.samples))]
     parity = {graph.role: check_parity(graph, model, images) for graph in graphs}
     thresholds = {
-        graph.role: choose_threshold(
-            GraphSession(graph.onnx, graph.input, graph.output), graph.role, calibration_data, options.tolerance_px
-        )
+        graph.role: _threshold(graph, calibration_data, options.tolerance_px)
         for graph in graphs
         if graph.output.kind == "probability"
     }
@@ -88,6 +87,11 @@ def export_bundle(checkpoint: Checkpoint, out: Path, calibration_data: Dataset, 
         (aside / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
         golden.check_golden(load_bundle(aside))  # the files as written, read back
     return load_bundle(out)
+
+
+def _threshold(graph: ExportedGraph, dataset: Dataset, tolerance_px: float) -> Threshold:
+    with running(graph) as run:
+        return choose_threshold(run, graph.output.scale, graph.role, dataset, tolerance_px)
 
 
 def _manifest(

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calibration.session import GraphSession
 from export.onnx import ExportedGraph
 from export.pavement import pavement
+from export.vehicle import running
 from fissura.bundle import Parity
 from fissura.errors import ExportError
 from fissura.imaging.encode import crop, encode
@@ -30,7 +30,7 @@ SYNTHETIC_FRAMES = 4
 def check_parity(
     graph: ExportedGraph, model: CrackModel, images: Sequence[RgbImage] = (), limit: float = LIMIT
 ) -> Parity:
-    """Compare a graph in ONNX Runtime with the model in PyTorch.
+    """Compare a graph on the vehicle's engine with the model in PyTorch.
 
     Each image is compared whole and as a part with odd sides, so that padding is compared as well.
 
@@ -42,33 +42,35 @@ def check_parity(
 
     Raises:
         ExportError: a difference above the limit, or all frames have one size.
+        EngineError: the engine cannot load or run the graph.
     """
-    session = GraphSession(graph.onnx, graph.input, graph.output)
-    frames = _frames(images or [pavement(i, 240, 320) for i in range(SYNTHETIC_FRAMES)], graph.output.scale)
+    images = images or [pavement(i, 240, 320) for i in range(SYNTHETIC_FRAMES)]
+    frames = _frames(images, graph.output.scale)
     sizes = sorted({(frame.shape[0], frame.shape[1]) for frame in frames})
     if len(sizes) < 2:
         raise ExportError(
             f"graph {graph.role} was compared at {sizes[0][1]}x{sizes[0][0]} only", expected="two sizes or more"
         )
     largest, total, count = 0.0, 0.0, 0
-    for frame in progress(frames, f"{graph.role}: comparing with PyTorch", len(frames)):
-        difference = np.abs(session.run(frame) - reference(model, graph, frame))
-        worst = float(difference.max())
-        if not worst <= limit:  # not a number fails too
-            size = f"{frame.shape[1]}x{frame.shape[0]}"
-            raise ExportError(
-                f"graph {graph.role} differs from PyTorch by {worst:.2e} on a frame of {size} pixels",
-                expected=f"at most {limit:.0e}",
-                fix="a layer of this network is exported wrongly: it cannot be shipped",
-            )
-        largest = max(largest, worst)
-        total += float(difference.sum(dtype=np.float64))
-        count += difference.size
-    return Parity(max_abs=largest, mean_abs=total / count, sizes=tuple(sizes), images=len(frames), limit=limit)
+    with running(graph) as run:
+        for frame in progress(frames, f"{graph.role}: comparing with PyTorch", len(frames)):
+            difference = np.abs(run(frame) - reference(model, graph, frame))
+            worst = float(difference.max())
+            if not worst <= limit:  # not a number fails too
+                size = f"{frame.shape[1]}x{frame.shape[0]}"
+                raise ExportError(
+                    f"graph {graph.role} differs from PyTorch by {worst:.2e} on a frame of {size} pixels",
+                    expected=f"at most {limit:.0e}",
+                    fix="a layer of this network is exported wrongly: it cannot be shipped",
+                )
+            largest = max(largest, worst)
+            total += float(difference.sum(dtype=np.float64))
+            count += difference.size
+    return Parity(max_abs=largest, mean_abs=total / count, sizes=tuple(sizes), images=len(images), limit=limit)
 
 
 def reference(model: CrackModel, graph: ExportedGraph, frame: RgbImage) -> NDArray[np.float32]:
-    """What PyTorch gives where the graph gives `GraphSession.run(frame)`; same shape."""
+    """What PyTorch gives for a frame where the graph gives its output; same shape."""
     if graph.role != "super_resolution":
         return predict(model, frame, graph.role)
     batch, padding = encode(frame, graph.input.model_copy(update={"layout": "NCHW"}))

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.session import GraphSession
 from calibration.thresholds import frames_of
+from edge_runtime.cascade import Mode as VehicleMode
+from edge_runtime.cascade import open_cascade
+from edge_runtime.stages import StageTimes
 from export.overlay import write_overlay
+from export.vehicle import ENGINE
 from fissura.bundle import MANIFEST_NAME, load_bundle
 from fissura.dataset import Dataset
 from fissura.errors import CheckpointError, UsageError
@@ -33,7 +36,7 @@ class Predictor:
         probability: of a frame (H, W, 3) uint8 RGB: (H*scale, W*scale) float32.
     """
 
-    mode: Mode
+    mode: VehicleMode
     scale: int
     threshold: float | None
     probability: Callable[[RgbImage], NDArray[np.float32]]
@@ -138,7 +141,5 @@ def _checkpoint(path: Path, mode: Mode | None) -> Predictor:
 
 
 def _bundle(path: Path, mode: Mode | None) -> Predictor:
-    bundle = load_bundle(path)
-    chosen: Mode = mode or ("fused" if "fused" in bundle.manifest.graphs else "segmentation")
-    graph = bundle.graph(chosen)
-    return Predictor(chosen, graph.output.scale, graph.threshold, GraphSession.of(bundle, chosen).run)
+    cascade, times = open_cascade(load_bundle(path), mode, ENGINE, {}), StageTimes()
+    return Predictor(cascade.mode, cascade.scale, cascade.threshold, lambda frame: cascade.run(frame, times))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fissura.bundle import MANIFEST_NAME
+from fissura.bundle import MANIFEST_NAME, NAME
 from fissura.errors import UsageError
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def check_target(out: Path, name: str, *, force: bool) -> None:
@@ -22,7 +20,7 @@ def check_target(out: Path, name: str, *, force: bool) -> None:
     Raises:
         UsageError: the name is not allowed, or `out` is taken.
     """
-    if NAME.fullmatch(name) is None:
+    if re.fullmatch(NAME, name) is None:
         raise UsageError(
             f"a bundle cannot be named {name!r}",
             expected="up to 64 of a-z 0-9 . _ -, the first one a letter or a digit",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -17,6 +17,7 @@ from fissura.schema_version import CURRENT, SchemaVersion
 
 MANIFEST_NAME = "manifest.json"
 Role = Literal["super_resolution", "segmentation", "fused"]
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"  # of a bundle
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -90,7 +91,7 @@ class Parity(_Document):
     max_abs: float = Field(ge=0)
     mean_abs: float = Field(ge=0)
     sizes: tuple[tuple[int, int], ...] = Field(description="(height, width) of the inputs compared, in pixels")
-    images: int = Field(ge=1)
+    images: int = Field(ge=1, description="images compared, each whole and as a part with odd sides")
     limit: float = Field(gt=0)
 
 
@@ -121,7 +122,7 @@ class Manifest(_Document):
     """`manifest.json` of a bundle."""
 
     schema_version: SchemaVersion = CURRENT
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    name: str = Field(pattern=NAME)
     task: Literal["crack-segmentation"] = "crack-segmentation"
     scale: int = Field(1, ge=1, description="super-resolution factor: fused output pixels per camera pixel")
     normalisation: Normalisation
@@ -130,6 +131,14 @@ class Manifest(_Document):
     calibration: dict[Role, Calibration] = Field(default_factory=dict)
     files: dict[str, FileEntry] = Field(min_length=1)
     lineage: Lineage
+
+    @field_validator("graphs", "parity", "calibration", mode="before")
+    @classmethod
+    def _known_roles(cls, entries: Any) -> Any:
+        """A newer minor version may add graphs, which nothing here can run."""
+        if not isinstance(entries, dict):
+            return entries
+        return {role: entry for role, entry in entries.items() if role in get_args(Role)}
 
     @field_validator("files")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fissura.errors import ConfigError
 
 T = TypeVar("T", bound="Config")
+V = TypeVar("V")
 
 
 class Config(BaseModel):
@@ -63,6 +65,20 @@ def parse_config(
         raise _explain(kind, error, origin, lines or {}) from error
 
 
+def checked_section(values: V, check: Callable[[], object]) -> V:
+    """For validators of a section that another table describes (a plugin's options): its error gets file and line.
+
+    Args:
+        values: the section, returned as it is.
+        check: raises ConfigError if it is wrong.
+    """
+    try:
+        check()
+    except ConfigError as error:
+        raise ValueError(str(error)) from error  # pydantic notes where it stands; `parse_config` tells the line
+    return values
+
+
 def _explain(
     kind: type[BaseModel], error: ValidationError, origin: str, lines: dict[tuple[str, ...], int]
 ) -> ConfigError:
@@ -80,6 +96,9 @@ def _explain(
             expected=f"one of: {', '.join(valid)}" if valid else "",
             fix=f"did you mean {near[0]!r}?" if near else "remove it",
         )
+    cause = getattr(problem.get("ctx", {}).get("error"), "__cause__", None)
+    if isinstance(cause, ConfigError):  # from a section that `checked_section` looked at
+        return ConfigError(f"{where}: {key}: {cause.found}", expected=cause.expected, fix=cause.fix)
     found = "" if problem["type"] == "missing" else f" (found {problem['input']!r})"
     return ConfigError(f"{where}: {key}: {problem['msg']}{found}" if key else f"{where}: {problem['msg']}")
 

@@ -4,7 +4,8 @@
 
     SET/images/ID.{jpg,png,...}   SET/masks/ID.png   SET/train.txt   SET/test.txt   (one ID a line)
 
-Without list files the split is drawn with a seed. `FISSURA_DATA` names a folder of such sets.
+Without `train.txt` and `test.txt` the split is drawn with a seed (`draw_split`). `FISSURA_DATA` names a folder of such
+sets.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import difflib
 import hashlib
 import os
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,13 +80,18 @@ def find_dataset(name: str) -> Path:
     folder = data_folder()
     if folder is not None and (folder / name).is_dir():
         return folder / name
-    known = sorted(path.name for path in folder.iterdir() if (path / "images").is_dir()) if folder else []
+    known = [path.name for path in find_datasets(folder)] if folder else []
     near = difflib.get_close_matches(name, known, n=1)
     raise DatasetError(
         f"there is no data set {name!r}",
         expected=f"a folder, or one of: {', '.join(known)}" if known else "a folder that holds `images/` and `masks/`",
         fix=f"did you mean {near[0]!r}?" if near else f"set {DATA_VARIABLE} to the folder that holds your data sets",
     )
+
+
+def find_datasets(folder: Path) -> list[Path]:
+    """Data sets directly below a folder, sorted: those that hold `images/`."""
+    return sorted(path for path in folder.iterdir() if (path / "images").is_dir())
 
 
 def load_dataset(root: Path, split: str, *, drop: tuple[str, ...] = (), seed: int = 0) -> Dataset:
@@ -94,7 +101,7 @@ def load_dataset(root: Path, split: str, *, drop: tuple[str, ...] = (), seed: in
         root: folder with `images/` and `masks/`.
         split: name of a list file without its suffix (``train``, ``test``), or ``all``.
         drop: IDs to leave out.
-        seed: of the drawn split, where the folder has no list files.
+        seed: of the drawn split, where the folder has neither `train.txt` nor `test.txt`; see `draw_split`.
 
     Raises:
         DatasetError: no images, no such split, an ID without image or mask, or nothing left.
@@ -126,9 +133,7 @@ def find_images(root: Path) -> dict[str, Path]:
     """
     folder = root / "images"
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
-            continue
+    for path in list_images(folder):
         if path.stem in found:
             raise DatasetError(f"{folder} holds {found[path.stem].name} and {path.name}", expected="one image an ID")
         found[path.stem] = path
@@ -139,6 +144,57 @@ def find_images(root: Path) -> dict[str, Path]:
             fix="check the path",
         )
     return found
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Image files of a folder, sorted; hidden files are left out. Empty where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    found = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
+    return sorted(found)
+
+
+def list_files(root: Path, ids: set[str]) -> dict[str, Path]:
+    """The list files of a data set, by name without suffix: train, test, then the others.
+
+    A text file other than `train.txt` and `test.txt` whose lines name no image is no list but notes or a licence.
+
+    Args:
+        root: folder of the data set.
+        ids: of its images.
+    """
+    found = {}
+    for path in sorted(root.glob("*.txt"), key=lambda path: (path.stem != "train", path.stem != "test", path.stem)):
+        if path.stem in ("train", "test"):
+            found[path.stem] = path
+        elif path.is_file():
+            names = _lines(path.read_bytes().decode("utf-8-sig", errors="replace"))
+            if not names or ids.intersection(names):
+                found[path.stem] = path
+    return found
+
+
+def read_list(path: Path) -> list[str]:
+    """IDs of a list file, one a line, in their order; empty lines and a byte order mark are skipped.
+
+    Raises:
+        DatasetError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return _lines(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} cannot be read: {error}", expected="one ID a line, in UTF-8") from error
+
+
+def draw_split(ids: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
+    """Divide IDs into training and test list, each sorted: a fifth for the test, a single ID for training.
+
+    The same IDs in the same order give the same lists for the same seed.
+    """
+    drawn = list(ids)
+    random.Random(seed).shuffle(drawn)
+    count = max(1, round(DRAWN_TEST_SHARE * len(drawn))) if len(drawn) > 1 else 0
+    return sorted(drawn[count:]), sorted(drawn[:count])
 
 
 def read_sample(sample: Sample) -> tuple[RgbImage, Mask]:
@@ -160,19 +216,17 @@ def read_sample(sample: Sample) -> tuple[RgbImage, Mask]:
 def _split_ids(root: Path, split: str, ids: list[str], seed: int) -> list[str]:
     if split == "all":
         return ids
-    lists = {path.stem: path for path in sorted(root.glob("*.txt"))}
-    if split in lists:
-        try:
-            lines = lists[split].read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DatasetError(f"{lists[split]} cannot be read: {error}", expected="one ID a line") from error
-        return [line.strip() for line in lines if line.strip()]
-    if "train" in lists or "test" in lists or split not in ("train", "test"):
-        raise DatasetError(
-            f"data set {root} has no split {split!r}",
-            expected=f"one of: {', '.join(['all', *lists]) if lists else 'all, train, test'}",
-        )
-    drawn = ids.copy()
-    random.Random(seed).shuffle(drawn)
-    count = max(1, round(DRAWN_TEST_SHARE * len(drawn))) if len(drawn) > 1 else 0
-    return sorted(drawn[:count]) if split == "test" else sorted(drawn[count:])
+    texts = {path.stem: path for path in root.glob("*.txt")}
+    if split in texts:  # whoever names a file means it as a list, whatever stands in it
+        return read_list(texts[split])
+    lists = list_files(root, set(ids))
+    drawn = () if "train" in lists or "test" in lists else ("train", "test")
+    if split not in drawn:
+        offered = ("all", *drawn, *lists)
+        raise DatasetError(f"data set {root} has no split {split!r}", expected=f"one of: {', '.join(offered)}")
+    train, test = draw_split(ids, seed)
+    return test if split == "test" else train
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -13,6 +13,7 @@
     │   ├── ManifestError             manifest missing, malformed, of a newer major version
     │   └── HashMismatchError         a file differs from the manifest
     ├── CheckpointError               a training checkpoint that cannot be used
+    ├── TrainingError                 a training run that cannot go on
     ├── ExportError                   the exported graph is not what was trained
     ├── EngineError                   an inference engine cannot load or run a graph
     │   └── ModelShapeError           a graph whose inputs or outputs do not fit the manifest
@@ -91,6 +92,10 @@ class HashMismatchError(BundleError):
 
 class CheckpointError(FissuraError):
     """A training checkpoint cannot be used."""
+
+
+class TrainingError(FissuraError):
+    """A training run cannot go on."""
 
 
 class ExportError(FissuraError):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import argparse
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -19,6 +21,30 @@ def test_the_table_of_commands_is_the_one_of_the_code() -> None:
     rows = re.findall(r"^\| `fissura (\w+)` \|.*\| ([^|]*)\|$", text, re.MULTILINE)
     assert [name for name, _ in rows] == list(COMMANDS)
     assert [(re.findall(r"`(\w+)`", needs) or [""])[0] for _, needs in rows] == [row.extra for row in COMMANDS.values()]
+
+
+def _options(parser: argparse.ArgumentParser) -> set[str]:
+    """Long options of a command and of its actions (`data list`)."""
+    found = set()
+    for action in parser._actions:
+        found |= {option for option in action.option_strings if option.startswith("--")}
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {option for subparser in action.choices.values() for option in _options(subparser)}
+    return found - {"--help"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_explained_and_no_other(name: str) -> None:
+    text = (CHECKOUT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    explained = sections[f"fissura {name}"]
+    if name in ("eval", "calibrate", "export"):
+        explained += sections["Which images"]
+    parser = argparse.ArgumentParser()
+    importlib.import_module(COMMANDS[name].module).add_arguments(parser)
+    rows = "\n".join(line for line in explained.splitlines() if line.startswith("| `"))
+    named = {option for code in re.findall(r"`([^`]+)`", rows) for option in re.findall(r"--[a-z][a-z-]*", code)}
+    assert named == _options(parser)
 
 
 def test_every_kind_of_problem_is_explained() -> None:

@@ -50,6 +50,7 @@ def save_checkpoint(folder: Path, model: CrackModel, record: CheckpointRecord) -
     with replacing_folder(folder) as aside:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
         safetensors.torch.save_file(weights, aside / WEIGHTS)
+        (aside / WEIGHTS).chmod(0o644)  # it writes files that only their owner can read
         (aside / RECORD).write_text(
             json.dumps(record.model_dump(mode="json"), indent=2, sort_keys=True) + "\n", encoding="utf-8"
         )
@@ -79,7 +80,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"checkpoint {folder} is damaged: {error}", fix="train again, or copy it again"
         ) from error
-    model = build_model(record.model, origin=str(folder / RECORD))
+    model = build_model(record.model)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

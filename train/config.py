@@ -6,12 +6,13 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from fissura.config import Config, load_config
+from fissura.config import Config, checked_section, load_config
 from fissura.errors import ConfigError
 from train.data.augment import AugmentConfig
 from train.data.sets import SetConfig
+from train.losses import build_loss
 from train.model import ModelConfig
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -59,14 +60,14 @@ class EvaluationConfig(Config):
     """How each epoch is scored."""
 
     tolerance_px: float = Field(2.0, ge=0)
-    every_epochs: PositiveInt = 1
+    every_epochs: PositiveInt = Field(1, description="must divide `epochs`, so that the last epoch is scored")
 
 
 class Recipe(Config):
     """Everything that decides a training run."""
 
     name: str
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, lt=2**32)
     epochs: PositiveInt
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     data: DataConfig
@@ -76,6 +77,26 @@ class Recipe(Config):
     augmentation: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @field_validator("loss")
+    @classmethod
+    def _loss_exists(cls, options: dict[str, Any]) -> dict[str, Any]:
+        return checked_section(options, lambda: build_loss(options))
+
+    @model_validator(mode="after")
+    def _last_epoch_is_scored(self) -> Recipe:
+        if self.epochs % self.evaluation.every_epochs:
+            raise ValueError(
+                f"`evaluation.every_epochs` is {self.evaluation.every_epochs} and must divide `epochs`, {self.epochs}: "
+                "the last epoch's weights are the ones that are kept, and must be scored"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _turns_need_squares(self) -> Recipe:
+        if self.augmentation.quarter_turns and (self.data.crop is None or self.data.crop[0] != self.data.crop[1]):
+            raise ValueError("`augmentation.quarter_turns` needs square crops: set `data.crop` to [N, N]")
+        return self
 
     @model_validator(mode="after")
     def _joint_needs_super_resolution(self) -> Recipe:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import platform
+import signal
 import warnings
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
 from fissura import __version__
-from fissura.errors import CheckpointError, ConfigError, DatasetError
+from fissura.errors import CheckpointError, ConfigError, DataError, DatasetError
 from fissura.files import write_text
 from train.checkpoint import FOLDER, CheckpointRecord, save_checkpoint
 from train.config import Recipe
@@ -53,25 +55,42 @@ def fit(recipe: Recipe, folder: Path, *, resume: bool, progress: bool) -> dict[s
         The last epoch's figures, by name.
 
     Raises:
-        DatasetError: a data set is missing or empty.
+        DataError: a data set is missing or empty, or an image or a mask cannot be used.
         CheckpointError: `folder` holds another run, or its resume file cannot be used.
+        TrainingError: the loss is not finite.
+        SystemExit: SIGTERM came (143); the last epoch's state is kept.
     """
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
-    model = build_model(recipe.model, origin=f"recipe {recipe.name}")
+    model = build_model(recipe.model)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss = build_loss(recipe.loss, origin=f"recipe {recipe.name}: loss")
+    loss = build_loss(recipe.loss)
     data = CrackData(recipe, multiple=_crop_multiple(model), scale=model.scale)
     task = CrackTask(model, loss, recipe, total_steps=recipe.epochs * data.steps_per_epoch)
-    resume_from = _claim(folder, recipe, resume=resume)  # only now: a wrong recipe leaves no folder behind
+    data.check()
+    resume_from = _claim(folder, recipe, resume=resume)  # only now: what cannot run leaves no folder behind
     history = History(folder)
     precision = choose_precision(recipe.precision)
-    trainer = _trainer(recipe, folder, history, precision, progress=progress, steps_per_epoch=data.steps_per_epoch)
+    trainer = _trainer(
+        recipe,
+        folder,
+        history,
+        precision,
+        weights=task.state_dict(),
+        progress=progress,
+        steps_per_epoch=data.steps_per_epoch,
+    )
     with warnings.catch_warnings():
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message=message)
-        trainer.fit(task, datamodule=data, ckpt_path=resume_from, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(task, datamodule=data, ckpt_path=resume_from, weights_only=True)
+        except DataError as error:
+            raise _without_traceback(error) from error
+        except SystemExit:  # Lightning ends the process with 1 after a signal
+            if not trainer.received_sigterm:
+                raise KeyboardInterrupt from None
+    if trainer.received_sigterm:
+        raise SystemExit(128 + signal.SIGTERM)
     if not history.rows:
         raise CheckpointError(f"{folder} is a finished run: nothing was left to train")
     metrics = history.rows[-1]
@@ -79,6 +98,12 @@ def fit(recipe: Recipe, folder: Path, *, resume: bool, progress: bool) -> dict[s
         record = _record(recipe, model, data, metrics, precision)
         save_checkpoint(folder / FOLDER, model, record)
     return metrics
+
+
+def _without_traceback(error: DataError) -> DataError:
+    """PyTorch gives an error of a data worker the worker's whole traceback as its message: keep its last part."""
+    _, marker, last = error.found.rpartition("fissura.errors.")
+    return DataError(last.partition(": ")[2].rstrip()) if marker else error
 
 
 def choose_precision(wanted: Literal["auto", "fp32", "bf16"]) -> Literal["32-true", "bf16-mixed"]:
@@ -96,7 +121,7 @@ def _claim(folder: Path, recipe: Recipe, *, resume: bool) -> Path | None:
     """Take the run folder: new, or going on with the very same recipe."""
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
     stored, resume_file = folder / RECIPE_FILE, folder / RESUME_FILE
-    if not stored.exists():
+    if not resume_file.exists() and not (folder / FOLDER).exists():
         write_text(stored, text)
         return None
     if not resume:
@@ -109,11 +134,18 @@ def _claim(folder: Path, recipe: Recipe, *, resume: bool) -> Path | None:
             expected="the recipe that the run was started with: a resumed run equals an unbroken one",
             fix="choose another --out for the changed recipe",
         )
-    return resume_file if resume_file.exists() else None
+    return resume_file
 
 
 def _trainer(
-    recipe: Recipe, folder: Path, history: History, precision: Any, *, progress: bool, steps_per_epoch: int
+    recipe: Recipe,
+    folder: Path,
+    history: History,
+    precision: Any,
+    *,
+    weights: Collection[str],
+    progress: bool,
+    steps_per_epoch: int,
 ) -> pl.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     callbacks: list[pl.Callback] = [
@@ -131,13 +163,14 @@ def _trainer(
         callbacks.append(RichProgressBar())
     return pl.Trainer(
         max_epochs=recipe.epochs,
+        devices=1,
         limit_train_batches=steps_per_epoch,
         check_val_every_n_epoch=recipe.evaluation.every_epochs,
         precision=precision,
         gradient_clip_val=recipe.optimiser.clip_norm,
         callbacks=callbacks,
         logger=TensorBoardLogger(str(folder), name="", version="tensorboard"),
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(weights)],
         enable_progress_bar=progress,
         enable_model_summary=progress,
         num_sanity_val_steps=0,

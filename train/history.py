@@ -10,17 +10,27 @@ import lightning.pytorch as pl
 
 from fissura.files import replacing
 
+DIGITS = 6  # Lightning logs in single precision: more would be noise
+
 
 class History(pl.Callback):
-    """Writes `metrics.csv` and `curves.png` into the run folder after each validation."""
+    """Writes `metrics.csv` and `curves.png` into the run folder after each epoch."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.rows: list[dict[str, float]] = []
+        self._scored = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._scored = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         row = {"epoch": float(trainer.current_epoch + 1), "step": float(trainer.global_step)}
-        row.update({key: float(value) for key, value in trainer.callback_metrics.items() if not key.endswith("_step")})
+        for key, value in trainer.callback_metrics.items():
+            # Lightning keeps the scores of the last validation: an epoch without one has none.
+            if key == "train_loss" or (self._scored and not key.startswith("train_loss")):
+                row[key] = round(float(value), DIGITS)
+        self._scored = False
         self.rows.append(row)
         if trainer.is_global_zero:
             write_csv(self.folder / "metrics.csv", self.rows)
@@ -49,7 +59,7 @@ def draw_curves(path: Path, rows: list[dict[str, float]]) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in rows]
-    losses = [row.get("train_loss", row.get("train_loss_epoch", float("nan"))) for row in rows]
+    losses = [row["train_loss"] for row in rows]
     left.plot(epochs, losses, marker="o", color="tab:gray")
     left.set(xlabel="epoch", ylabel="training loss", title="loss")
     labels = {"f1": "ODS F1", "ois_f1": "OIS F1", "iou": "IoU", "segmentation_f1": "ODS F1, full resolution"}
@@ -58,7 +68,8 @@ def draw_curves(path: Path, rows: list[dict[str, float]]) -> None:
         if scored:
             right.plot(*zip(*scored, strict=True), marker="o", label=f"{label}: {scored[-1][1]:.3f}")
     right.set(xlabel="epoch", ylabel="score", title="validation", ylim=(None, 1))
-    right.legend(loc="lower right", fontsize="small")
+    if right.lines:
+        right.legend(loc="lower right", fontsize="small")
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)

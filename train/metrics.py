@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from fissura.metrics.ods import THRESHOLDS, ImageCounts, count_image, score
 
@@ -32,7 +33,7 @@ class Ods(Metric):
 
     def compute(self) -> dict[str, float]:
         """Scores of all images of all processes: the fields of `OdsScores`."""
-        rows = torch.cat(list(self.rows)).cpu().numpy()
+        rows = dim_zero_cat(self.rows).cpu().numpy()  # one tensor already where processes were pooled
         n = len(THRESHOLDS)
         images = [ImageCounts(r[:n], r[n : 2 * n], r[2 * n : 3 * n], r[3 * n : 4 * n], int(r[-1])) for r in rows]
         return asdict(score(images))

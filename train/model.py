@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from fissura.config import Config
-from train.networks import NETWORKS, SUPER_RESOLUTION_NETWORKS, build_network
+from fissura.config import Config, checked_section
+from train.networks import NETWORKS, SUPER_RESOLUTION_NETWORKS, build_network, network_config
+
+Positive = Annotated[float, Field(gt=0)]
 
 
 class ModelConfig(Config):
@@ -18,7 +20,17 @@ class ModelConfig(Config):
     segmentation: dict[str, Any] = Field(default_factory=lambda: {"name": "unet"})
     super_resolution: dict[str, Any] | None = None
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    std: tuple[Positive, Positive, Positive] = (0.25, 0.25, 0.25)
+
+    @field_validator("segmentation")
+    @classmethod
+    def _segmentation(cls, options: dict[str, Any]) -> dict[str, Any]:
+        return checked_section(options, lambda: network_config(NETWORKS, options))
+
+    @field_validator("super_resolution")
+    @classmethod
+    def _super_resolution(cls, options: dict[str, Any] | None) -> dict[str, Any] | None:
+        return options and checked_section(options, lambda: network_config(SUPER_RESOLUTION_NETWORKS, options))
 
 
 class CrackModel(nn.Module):
@@ -57,16 +69,10 @@ class CrackModel(nn.Module):
         return self.segment(self.enlarge(frame).clamp(0, 1))
 
 
-def build_model(config: ModelConfig, *, origin: str) -> CrackModel:
-    """Build the networks that a configuration names.
-
-    Raises:
-        ConfigError: unknown network or option.
-    """
-    segmentation = build_network(NETWORKS, config.segmentation, origin=f"{origin}: model.segmentation")
+def build_model(config: ModelConfig) -> CrackModel:
+    """Build the networks that a configuration names."""
+    segmentation = build_network(NETWORKS, config.segmentation)
     super_resolution = None
     if config.super_resolution is not None:
-        super_resolution = build_network(
-            SUPER_RESOLUTION_NETWORKS, config.super_resolution, origin=f"{origin}: model.super_resolution"
-        )
+        super_resolution = build_network(SUPER_RESOLUTION_NETWORKS, config.super_resolution)
     return CrackModel(segmentation, super_resolution, config)

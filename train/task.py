@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics.image import PeakSignalNoiseRatio
 
+from fissura.errors import TrainingError
 from fissura.imaging.images import Mask, RgbImage
 from fissura.imaging.resample import frame_of
 from train.config import Recipe
@@ -66,6 +68,15 @@ class CrackTask(pl.LightningModule):
             share = joint.high_resolution
             cracks = (1 - share) * cracks + share * self._segmentation_loss(image, mask)
         return (1 - joint.beta) * pixels + joint.beta * cracks
+
+    def on_train_epoch_end(self) -> None:
+        loss = float(self.trainer.callback_metrics["train_loss"])
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the training loss of epoch {self.current_epoch + 1} is {loss}",
+                expected="a finite number",
+                fix="lower `optimiser.learning_rate`, or set `optimiser.clip_norm`",
+            )
 
     def validation_step(self, batch: dict[str, NDArray[np.generic]], index: int) -> None:
         image: RgbImage = batch["image"]  # type: ignore[assignment]

@@ -17,12 +17,16 @@ import sys
 import time
 from pathlib import Path
 
+from fissura.files import replacing, write_text
+
 RESULTS = Path(__file__).parents[1] / "results"
 
 
 def fissura(*words: str) -> str:
     """Run a fissura command and return what it printed."""
-    finished = subprocess.run([sys.executable, "-m", "fissura", *words], stdout=subprocess.PIPE, text=True, check=True)
+    finished = subprocess.run([sys.executable, "-m", "fissura", *words], stdout=subprocess.PIPE, text=True, check=False)
+    if finished.returncode:
+        sys.exit(finished.returncode)  # it has said why
     return finished.stdout
 
 
@@ -54,7 +58,8 @@ def main() -> None:
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
     for file in ("metrics.csv", "curves.png"):
-        shutil.copyfile(run / file, folder / file)
+        with replacing(folder / file) as aside:
+            shutil.copyfile(run / file, aside)
     result = {
         "commands": [" ".join(("fissura", *words)) for words in (train_words, eval_words)],
         "scores": scores,
@@ -65,7 +70,7 @@ def main() -> None:
         "versions": record["versions"],
         "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()},
     }
-    (folder / "result.json").write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(folder / "result.json", json.dumps(result, indent=2, sort_keys=True) + "\n")
     print(json.dumps(scores, indent=2))
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from fissura.dataset import DRAWN_TEST_SHARE
+from fissura.dataset import draw_split
 from fissura.errors import UsageError
 from fissura.files import replacing_folder
 from fissura.imaging.images import write_rgb
@@ -21,7 +20,7 @@ TRUTH_FILE = "truth.jsonl"
 
 
 def write_dataset(folder: Path, count: int, config: SynthConfig, seed: int) -> None:
-    """Render frames 0 to count - 1 into a folder, which takes the place of one that stands there.
+    """Render frames 0 to count - 1 into a folder, which takes the place of an empty one or of such a set; of no other.
 
     ::
 
@@ -30,10 +29,16 @@ def write_dataset(folder: Path, count: int, config: SynthConfig, seed: int) -> N
     A fifth of the frames, drawn with the seed, is the test split; a single frame is for training.
 
     Raises:
-        UsageError: count is below 1, or the seed is negative.
+        UsageError: count is below 1, the seed is negative, or `folder` is a file or holds something else.
     """
     if count < 1:
         raise UsageError(f"{count} frames", expected="1 or more")
+    if folder.exists() and not _may_be_replaced(folder):
+        raise UsageError(
+            f"{folder} is no synthetic data set" + (f": it holds no {TRUTH_FILE}" if folder.is_dir() else ""),
+            expected="a new folder, or one that was made here before",
+            fix="name another folder: what stands there is not replaced",
+        )
     digits = max(4, len(str(count - 1)))
     names = [f"{index:0{digits}d}" for index in range(count)]
     with replacing_folder(folder) as aside:
@@ -45,15 +50,13 @@ def write_dataset(folder: Path, count: int, config: SynthConfig, seed: int) -> N
                 write_rgb(aside / "images" / f"{name}.png", frame.image)
                 write_rgb(aside / "masks" / f"{name}.png", frame.mask.astype(np.uint8) * 255)
                 stream.write(json.dumps(_truth(name, frame, config)) + "\n")
-        _write_split(aside, names, seed)
+        train, test = draw_split(names, seed)
+        _write_list(aside / "train.txt", train)
+        _write_list(aside / "test.txt", test)
 
 
-def _write_split(folder: Path, names: list[str], seed: int) -> None:
-    drawn = names.copy()
-    random.Random(seed).shuffle(drawn)
-    tests = max(1, round(DRAWN_TEST_SHARE * len(names))) if len(names) > 1 else 0
-    _write_list(folder / "test.txt", sorted(drawn[:tests]))
-    _write_list(folder / "train.txt", sorted(drawn[tests:]))
+def _may_be_replaced(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / TRUTH_FILE).is_file() or not any(folder.iterdir()))
 
 
 def _write_list(path: Path, names: Iterable[str]) -> None:

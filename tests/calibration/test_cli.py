@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fissura.bundle import MANIFEST_NAME, load_bundle
+from fissura.dataset import load_dataset
 from fissura.imaging.images import read_gray, write_rgb
 
 
@@ -29,7 +30,8 @@ def test_prints_and_writes_nothing_by_default(bundle_folder: Path, streets: Path
     assert load_bundle(bundle_folder).id == before
 
 
-def test_out_and_in_place_write_equal_bundles(bundle_folder: Path, streets: Path, tmp_path: Path) -> None:
+def test_out_writes_a_new_bundle_and_the_old_one_stays(bundle_folder: Path, streets: Path, tmp_path: Path) -> None:
+    before = load_bundle(bundle_folder).id
     new = tmp_path / "new"
     done = calibrate(bundle_folder, streets, "--out", new, "--json", "--limit", "2")
     assert done.returncode == 0, done.stderr
@@ -37,8 +39,21 @@ def test_out_and_in_place_write_equal_bundles(bundle_folder: Path, streets: Path
     assert printed["written"] == str(new)
     assert printed["graphs"]["segmentation"]["threshold"] == 0.8
     assert printed["graphs"]["segmentation"]["images"] == 2
-    assert calibrate(bundle_folder, streets, "--in-place", "--limit", "2").returncode == 0
-    assert load_bundle(new).id == load_bundle(bundle_folder).id
+    assert load_bundle(new).graph("segmentation").threshold == 0.8
+    assert load_bundle(bundle_folder).id == before
+
+
+def test_split_seed_draws_another_split(bundle_folder: Path, streets: Path) -> None:
+    for name in ("train", "test"):
+        (streets / f"{name}.txt").unlink()
+    fingerprints = set()
+    for seed in range(4):
+        done = calibrate(bundle_folder, streets, "--json", "--split-seed", str(seed))
+        assert done.returncode == 0, done.stderr
+        graph = json.loads(done.stdout)["graphs"]["fused"]
+        assert graph["fingerprint"] == load_dataset(streets, "train", seed=seed).fingerprint()
+        fingerprints.add(graph["fingerprint"])
+    assert len(fingerprints) > 1
 
 
 def test_bad_input(bundle_folder: Path, streets: Path, tmp_path: Path) -> None:
@@ -52,7 +67,8 @@ def test_bad_input(bundle_folder: Path, streets: Path, tmp_path: Path) -> None:
         ([bundle_folder, streets, "--tolerance", "nan"], "found 'nan', expected a number of pixels"),
         ([bundle_folder, streets, "--out", streets], "exists already"),
         ([bundle_folder, streets, "--out", bundle_folder / "new"], "lies inside the bundle"),
-        ([bundle_folder, streets, "--out", tmp_path / "new", "--in-place"], "not allowed with"),
+        ([bundle_folder, streets, "--in-place"], "unrecognized arguments: --in-place"),
+        ([bundle_folder, streets, "--split-seed", "-1"], "found '-1', expected a whole number of 0 or more"),
     ]
     for words, message in cases:
         assert_refused(calibrate(*words), message)
@@ -72,7 +88,6 @@ def test_damaged_files(bundle_folder: Path, streets: Path, damage: str, tmp_path
         write_rgb(streets / "masks" / "1.png", read_gray(streets / "masks" / "1.png")[:-1])
         message = "expected: the size of its image"
     manifest = (bundle_folder / MANIFEST_NAME).read_bytes()
-    assert_refused(calibrate(bundle_folder, streets, "--in-place"), message)
     assert_refused(calibrate(bundle_folder, streets, "--out", tmp_path / "new"), message)
     assert (bundle_folder / MANIFEST_NAME).read_bytes() == manifest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "streets"]

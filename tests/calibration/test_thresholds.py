@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from calibration.thresholds import calibrate, write_copy, write_in_place
+from calibration.thresholds import calibrate, choose_threshold, write_copy
 from fissura.bundle import MANIFEST_NAME, load_bundle
 from fissura.dataset import load_dataset
 from fissura.errors import DatasetError
-from fissura.imaging.images import write_rgb
+from fissura.imaging.images import RgbImage, write_rgb
 from tests.calibration.conftest import write_streets
 
 
@@ -49,16 +50,45 @@ def test_copy_has_the_new_thresholds_and_the_bundle_the_old(bundle_folder: Path,
     assert old.id == bundle.id
 
 
-def test_in_place_keeps_what_a_newer_version_added(bundle_folder: Path, streets: Path) -> None:
+def test_any_callable_can_be_calibrated(streets: Path) -> None:
+    def darkness(frame: RgbImage) -> NDArray[np.float32]:
+        dark = 1 - frame.mean(axis=2, dtype=np.float32) / 255
+        return dark.repeat(2, axis=0).repeat(2, axis=1)
+
+    threshold = choose_threshold(darkness, 2, "fused", load_dataset(streets, "train"), 2.0)
+    assert (threshold.value, threshold.record.f1) == (0.80, 1.0)
+
+
+def test_copy_holds_what_the_manifest_lists_and_nothing_else(
+    bundle_folder: Path, streets: Path, tmp_path: Path
+) -> None:
     path = bundle_folder / MANIFEST_NAME
     document = json.loads(path.read_text())
+    (bundle_folder / "graphs").mkdir()
+    (bundle_folder / "fused.onnx").rename(bundle_folder / "graphs" / "fused.onnx")
+    document["files"]["graphs/fused.onnx"] = document["files"].pop("fused.onnx")
+    document["graphs"]["fused"]["file"] = "graphs/fused.onnx"
+    path.write_text(json.dumps(document))
+    (bundle_folder / "secret.key").write_text("not of the bundle")
+    bundle = load_bundle(bundle_folder)
+    write_copy(bundle, calibrate(bundle, load_dataset(streets, "train"), 2.0), tmp_path / "new")
+    copied = {file.relative_to(tmp_path / "new").as_posix() for file in (tmp_path / "new").rglob("*") if file.is_file()}
+    assert copied == {MANIFEST_NAME, "segmentation.onnx", "graphs/fused.onnx"}
+    assert load_bundle(tmp_path / "new").graph("fused").threshold == 0.80
+
+
+def test_copy_keeps_what_a_newer_version_added(bundle_folder: Path, streets: Path, tmp_path: Path) -> None:
+    path = bundle_folder / MANIFEST_NAME
+    document = json.loads(path.read_text())
+    document["graphs"]["depth"] = {"file": "depth.onnx"}
     path.write_text(json.dumps({**document, "schema_version": "1.7", "drone": {"rotors": 4}}))
     bundle = load_bundle(bundle_folder)
-    write_in_place(bundle, calibrate(bundle, load_dataset(streets, "train"), 2.0))
-    written = json.loads(path.read_text())
+    write_copy(bundle, calibrate(bundle, load_dataset(streets, "train"), 2.0), tmp_path / "new")
+    written = json.loads((tmp_path / "new" / MANIFEST_NAME).read_text())
     assert written["drone"] == {"rotors": 4}
+    assert written["graphs"]["depth"] == {"file": "depth.onnx"}
     assert written["schema_version"] == "1.7"
-    assert load_bundle(bundle_folder).graph("fused").threshold == 0.80
+    assert load_bundle(tmp_path / "new").graph("fused").threshold == 0.80
 
 
 def test_data_without_cracks_chooses_nothing(bundle_folder: Path, streets: Path) -> None:

@@ -23,7 +23,7 @@ SUPER_RESOLUTION = {"name": "dbpn", "scale": 2, "stages": 2, "width": 4, "featur
 def small_model(*, super_resolution: bool = True) -> CrackModel:
     """Random weights, always the same."""
     torch.manual_seed(11)
-    return build_model(_config(super_resolution), origin="test").eval()
+    return build_model(_config(super_resolution)).eval()
 
 
 def save_small_checkpoint(folder: Path, *, super_resolution: bool = True) -> Path:

@@ -9,9 +9,9 @@ import onnx
 import pytest
 import torch
 
-from calibration.session import GraphSession
 from export.onnx import ExportedGraph, export_graph, roles_of
 from export.parity import reference
+from export.vehicle import running, running_stored
 from fissura.bundle import Bundle, Role
 from tests.export.conftest import Made, small_model
 from train.model import ModelConfig, build_model
@@ -34,7 +34,8 @@ def test_roles() -> None:
 def test_any_size_gives_what_pytorch_gives(made: Made, role: Role, size: tuple[int, int]) -> None:
     graph = stored(made.bundle, role)
     frame = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
-    found = GraphSession.of(made.bundle, role).run(frame)
+    with running_stored(made.bundle, role) as run:
+        found = run(frame)
     expected = reference(small_model(), graph, frame)
     assert (
         found.shape == expected.shape == (size[0] * graph.output.scale, size[1] * graph.output.scale, 3)[: found.ndim]
@@ -50,8 +51,8 @@ def test_nchw_graphs_give_the_same(made: Made) -> None:
     for role in ("super_resolution", "fused"):
         graph = export_graph(small_model(), role, "NCHW")
         assert graph.input.layout == "NCHW"
-        found = GraphSession(graph.onnx, graph.input, graph.output).run(frame)
-        np.testing.assert_allclose(found, GraphSession.of(made.bundle, role).run(frame), atol=1e-6)
+        with running(graph) as run, running_stored(made.bundle, role) as run_stored:
+            np.testing.assert_allclose(run(frame), run_stored(frame), atol=1e-6)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -104,7 +105,7 @@ def test_halo_of_the_fused_graph_holds_and_is_not_wasteful(scale: int, widths: t
         mean=(0, 0, 0),
         std=(1, 1, 1),
     )
-    model = build_model(config, origin="test").double().eval()
+    model = build_model(config).double().eval()
     for module in model.modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
             torch.nn.init.uniform_(module.weight, 0.1, 1.0)

@@ -6,9 +6,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+import edge_runtime.engines.onnxruntime as onnxruntime_engine
+from edge_runtime.engines.onnxruntime import OnnxRuntimeEngine
+from export.golden import check_golden
 from export.package import PackageOptions, export_bundle
+from export.scoring import open_model
 from fissura.bundle import MANIFEST_NAME, load_bundle, read_manifest
 from fissura.dataset import load_dataset
 from fissura.errors import ExportError
@@ -88,6 +94,25 @@ def test_graph_that_differs_is_not_written(made: Made, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="graph segmentation differs from PyTorch"):
         export_bundle(checkpoint, tmp_path / "out", load_dataset(made.data, "train"), PackageOptions("small"))
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_bundle_is_proven_on_the_vehicle_s_engine(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that computes wrongly must be noticed: by parity, by the golden frames, and in the scores."""
+
+    class Dimmed(OnnxRuntimeEngine):
+        def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return super().run(batch) * np.float32(0.9)
+
+    scored = open_model(made.bundle.path, "fused")
+    monkeypatch.setattr(onnxruntime_engine, "OnnxRuntimeEngine", Dimmed)
+    checkpoint = load_checkpoint(made.checkpoint)
+    with pytest.raises(ExportError, match="graph segmentation differs from PyTorch"):
+        export_bundle(checkpoint, tmp_path / "out", load_dataset(made.data, "train"), PackageOptions("small"))
+    with pytest.raises(ExportError, match=r"golden frame 0: graph \w+ differs by"):
+        check_golden(made.bundle)
+    frame = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
+    dimmed = open_model(made.bundle.path, "fused").probability(frame)
+    np.testing.assert_allclose(dimmed, scored.probability(frame) * np.float32(0.9), atol=1e-6)
 
 
 def test_bad_input(made: Made, tmp_path: Path) -> None:

@@ -82,6 +82,25 @@ def test_a_newer_minor_version_may_add_keys_anywhere(bundle_folder: Path) -> Non
     assert load_bundle(bundle_folder).manifest.schema_version == "1.99"
 
 
+def test_a_newer_minor_version_may_add_graphs(bundle_folder: Path) -> None:
+    values = json.loads((bundle_folder / MANIFEST_NAME).read_text())
+    before = load_bundle(bundle_folder).manifest
+    for section in ("graphs", "parity", "calibration"):
+        values.setdefault(section, {})["depth"] = {"file": "graphs/depth.onnx", "made_of": "what 1.0 does not know"}
+    change(bundle_folder, schema_version="1.1", **{name: values[name] for name in ("graphs", "parity", "calibration")})
+    assert load_bundle(bundle_folder).manifest == before.model_copy(update={"schema_version": "1.1"})
+    change(bundle_folder, graphs={"depth": values["graphs"]["depth"]})
+    with pytest.raises(ManifestError, match="graphs"):
+        load_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("value", [None, [], "fused"])
+def test_graphs_must_be_a_mapping(bundle_folder: Path, value: Any) -> None:
+    change(bundle_folder, graphs=value)
+    with pytest.raises(ManifestError, match="graphs"):
+        load_bundle(bundle_folder)
+
+
 @pytest.mark.parametrize("name", ["../outside.onnx", "/etc/passwd", "a/../../b", "a\\b", MANIFEST_NAME])
 def test_a_file_outside_the_bundle_is_refused(tmp_path: Path, name: str) -> None:
     folder = write_bundle(tmp_path / "bundle")

@@ -5,7 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fissura.dataset import DATA_VARIABLE, data_folder, find_dataset, find_images, load_dataset, read_sample
+from fissura.dataset import (
+    DATA_VARIABLE,
+    data_folder,
+    draw_split,
+    find_dataset,
+    find_datasets,
+    find_images,
+    list_files,
+    list_images,
+    load_dataset,
+    read_sample,
+)
 from fissura.errors import DatasetError, ImageError
 from fissura.imaging.images import write_rgb
 
@@ -33,6 +44,41 @@ def test_the_drawn_split_divides_all_images_and_follows_the_seed(root: Path) -> 
     assert len(test) == 2
     assert (train, test) == (ids(root, "train", seed=1), ids(root, "test", seed=1))
     assert any(ids(root, "test", seed=seed) != test for seed in range(2, 8))
+
+
+def test_a_drawn_split_is_a_fifth_and_one_image_is_for_training() -> None:
+    assert draw_split(["only"], 3) == (["only"], [])
+    for count, tests in ((2, 1), (7, 1), (10, 2)):
+        train, test = draw_split([str(number) for number in range(count)], 3)
+        assert (len(train), len(test)) == (count - tests, tests)
+
+
+@pytest.mark.parametrize("file", ["train.txt", "val.txt"])
+def test_a_byte_order_mark_is_not_part_of_the_first_id(root: Path, file: str) -> None:
+    (root / file).write_bytes(b"\xef\xbb\xbf03\r\n01\r\n")
+    assert ids(root, file.removesuffix(".txt")) == ["03", "01"]
+
+
+def test_notes_are_no_list(root: Path) -> None:
+    (root / "val.txt").write_text("03\n")
+    (root / "LICENCE.txt").write_text("as you like\n")
+    (root / "notes.txt").write_bytes(b"\xff\xfe binary")
+    (root / "old.txt").mkdir()
+    assert list(list_files(root, set(ids(root, "all")))) == ["val"]
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(root, "vall")
+    assert caught.value.expected == "one of: all, train, test, val"
+    with pytest.raises(DatasetError, match="'as you like' of split 'LICENCE' has no image"):
+        load_dataset(root, "LICENCE")  # it was named: so it is read
+
+
+def test_hidden_files_and_other_files_are_no_images(root: Path) -> None:
+    (root / "images" / ".03.png").write_bytes(b"")
+    (root / "images" / "03.md").write_bytes(b"")
+    assert [path.stem for path in list_images(root / "images")] == ids(root, "all")
+    assert list_images(root / "nowhere") == []
+    (root.parent / "other").mkdir()
+    assert find_datasets(root.parent) == [root]
 
 
 def test_list_files_are_the_split_in_their_order(root: Path) -> None:

@@ -53,7 +53,7 @@ def batch_b() -> tuple[Tensor, Tensor]:
     ids=lambda value: name_of(value) if isinstance(value, dict) else "",
 )
 def test_reference_values(options: dict[str, Any], value_a: float, value_b: float) -> None:
-    loss = build_loss(options, origin="test")
+    loss = build_loss(options)
     assert loss(*batch_a()).item() == pytest.approx(value_a, rel=0, abs=1e-7)
     assert loss(*batch_b()).item() == pytest.approx(value_b, rel=0, abs=1e-7)
 
@@ -73,7 +73,7 @@ def test_finite_value_and_gradient(options: dict[str, Any], logit: float, crack:
     elif crack == "half":
         target[..., :2, :] = 1
     logits = torch.full_like(target, logit).requires_grad_()
-    value = build_loss(options, origin="test")(logits, target)
+    value = build_loss(options)(logits, target)
     value.backward()
     assert value.isfinite()
     assert value >= 0
@@ -85,14 +85,14 @@ def test_finite_value_and_gradient(options: dict[str, Any], logit: float, crack:
 @pytest.mark.parametrize("batch", [batch_a, batch_b])
 def test_gradients(options: dict[str, Any], batch: Any) -> None:
     logits, target = batch()
-    loss = build_loss(options, origin="test")
+    loss = build_loss(options)
     assert torch.autograd.gradcheck(lambda z: loss(z, target), (logits.requires_grad_(),))
 
 
 @pytest.mark.parametrize("options", ALL, ids=name_of)
 def test_better_logits_cost_less(options: dict[str, Any]) -> None:
     _, target = batch_b()
-    loss = build_loss(options, origin="test")
+    loss = build_loss(options)
     values = [float(loss(strength * (2 * target - 1), target)) for strength in (-4.0, 0.0, 4.0, 40.0)]
     assert values == sorted(values, reverse=True)
     assert values[-1] < 1e-6
@@ -101,7 +101,7 @@ def test_better_logits_cost_less(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("options", ALL, ids=name_of)
 def test_masks_are_read_at_one_half(options: dict[str, Any]) -> None:
     logits, target = batch_b()
-    loss = build_loss(options, origin="test")
+    loss = build_loss(options)
     blurred = target * 0.4 + 0.3  # 0.7 where there is crack, 0.3 where there is none
     assert loss(logits, blurred) == loss(logits, target)
 
@@ -116,4 +116,4 @@ def test_masks_are_read_at_one_half(options: dict[str, Any]) -> None:
 )
 def test_wrong_losses_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        build_loss(options, origin="test")
+        build_loss(options)

@@ -41,7 +41,7 @@ SMALL = {
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_segmentation_networks_keep_the_size_and_learn_everywhere(name: str) -> None:
     torch.manual_seed(0)
-    network = build_network(NETWORKS, SMALL[name], origin="test")
+    network = build_network(NETWORKS, SMALL[name])
     stride = int(network.stride)  # type: ignore[call-overload]
     logits = network(torch.randn(2, 3, 3 * stride, 5 * stride))
     assert logits.shape == (2, 1, 3 * stride, 5 * stride)
@@ -52,7 +52,7 @@ def test_segmentation_networks_keep_the_size_and_learn_everywhere(name: str) -> 
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_super_resolution_networks_enlarge_and_learn_everywhere(name: str, scale: int) -> None:
     torch.manual_seed(0)
-    network = build_network(SUPER_RESOLUTION_NETWORKS, {**SMALL[name], "scale": scale}, origin="test")
+    network = build_network(SUPER_RESOLUTION_NETWORKS, {**SMALL[name], "scale": scale})
     image = network(torch.rand(2, 3, 5, 7))
     assert image.shape == (2, 3, 5 * scale, 7 * scale)
     assert_learns(network, image)
@@ -76,7 +76,7 @@ def test_residual_dbpn_starts_as_bilinear_enlargement() -> None:
 def test_fused_model_is_segmentation_of_the_enlarged_frame() -> None:
     torch.manual_seed(0)
     config = ModelConfig(segmentation=SMALL["unet"], super_resolution=SMALL["dbpn"])
-    model = build_model(config, origin="test").eval()
+    model = build_model(config).eval()
     frame = torch.rand(1, 3, 6, 8)
     assert model.scale == 2
     assert model.stride == 4
@@ -135,10 +135,10 @@ def reach(network: nn.Module, scale: int, position: int) -> int:
 )
 def test_wrong_networks_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        build_network(NETWORKS, options, origin="test")
+        build_network(NETWORKS, options)
 
 
 def test_wrong_super_resolution_is_refused() -> None:
     for options in ({"name": "dbpn", "scale": 3}, {"name": "dbpn", "stages": 1}):
         with pytest.raises(ConfigError):
-            build_network(SUPER_RESOLUTION_NETWORKS, options, origin="test")
+            build_network(SUPER_RESOLUTION_NETWORKS, options)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from fissura.files import sha256
@@ -30,6 +31,7 @@ RECIPE = {
     "joint": {"beta": 0.3, "high_resolution": 0.5},
     "augmentation": {"horizontal_flip": True, "rotation_deg": 10, "noise_std": 0.02},
     "optimiser": {"learning_rate": 1e-3, "schedule": "one_cycle"},
+    "evaluation": {"every_epochs": 2},
 }
 
 
@@ -90,6 +92,29 @@ def test_killed_and_resumed_equals_unbroken(recipe: Path, unbroken: Path) -> Non
         unbroken / "checkpoint" / "weights.safetensors"
     )
     assert (folder / "metrics.csv").read_text() == (unbroken / "metrics.csv").read_text()
+    for file in ("checkpoint.json", "weights.safetensors"):
+        assert (folder / "checkpoint" / file).read_bytes() == (unbroken / "checkpoint" / file).read_bytes()
+
+
+def test_epochs_without_validation_have_no_scores(unbroken: Path) -> None:
+    with (unbroken / "metrics.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [bool(row["f1"]) for row in rows] == [False, True, False, True]
+    assert all(row["train_loss"] for row in rows)
+
+
+@pytest.mark.parametrize("lacking", ["everything", "a weight"])
+def test_resume_refuses_a_damaged_state(recipe: Path, unbroken: Path, tmp_path: Path, lacking: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text((unbroken / "recipe.yaml").read_text())
+    state = torch.load(unbroken / "resume.ckpt", weights_only=True)
+    del state["state_dict"]["model.segmentation.head.weight"]
+    torch.save({} if lacking == "everything" else state, folder / "resume.ckpt")
+    refused = train(recipe, folder, "--resume")
+    assert refused.returncode == 2, refused.stderr
+    assert "cannot be used" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_finished_run_is_not_overwritten(recipe: Path, unbroken: Path) -> None:

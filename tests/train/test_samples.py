@@ -11,6 +11,7 @@ from fissura.errors import DatasetError, ImageError
 from fissura.imaging.images import Mask, RgbImage
 from train.data.augment import Augmentation, AugmentConfig
 from train.data.samples import EpochPositions, TrainingSamples
+from train.fit import _without_traceback
 
 EVERYTHING = AugmentConfig(
     horizontal_flip=True,
@@ -44,6 +45,9 @@ class Gradients:
         image = np.full((*self.size, 3), 40 + index, np.uint8)
         image[mask] = 250
         return image, mask
+
+    def name(self, index: int) -> str:
+        return f"gradient {index}"
 
     def fingerprint(self) -> str:
         return "gradients"
@@ -124,3 +128,21 @@ def test_impossible_crops_are_refused() -> None:
     )
     with pytest.raises(ImageError, match=r"data\.crop"):
         stream[0]
+
+
+class Broken(Gradients):
+    """Cannot be read, as an image that went away during the run."""
+
+    def read(self, index: int) -> tuple[RgbImage, Mask]:
+        raise ImageError("image 7.png is damaged", expected="an image", fix="copy it again")
+
+
+def test_an_error_in_a_worker_comes_out_without_the_worker_s_traceback() -> None:
+    stream = TrainingSamples(
+        [(Broken(3), 1)], seed=0, crop=None, multiple=8, scale=1, augmentation=Augmentation(AugmentConfig())
+    )
+    with pytest.raises(ImageError, match="Traceback") as caught:
+        list(DataLoader(stream, num_workers=1))
+    shown = str(_without_traceback(caught.value))
+    assert shown.startswith("image 7.png is damaged\n  expected: an image\n  to do:    copy it again")
+    assert "Traceback" not in shown

@@ -29,8 +29,8 @@ def joint_task(beta: float, high_resolution: float = 0.0) -> CrackTask:
         }
     )
     torch.manual_seed(0)
-    model = build_model(recipe.model, origin="test")
-    return CrackTask(model, build_loss(recipe.loss, origin="test"), recipe, total_steps=1)
+    model = build_model(recipe.model)
+    return CrackTask(model, build_loss(recipe.loss), recipe, total_steps=1)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])

@@ -92,5 +92,5 @@ def _photometry(config: AugmentConfig) -> K.ImageSequential | None:
             )
         )
     if config.blur_sigma:
-        steps.append(K.RandomGaussianBlur((5, 5), (0.1, config.blur_sigma), p=0.5))
+        steps.append(K.RandomGaussianBlur((5, 5), (min(0.1, config.blur_sigma), config.blur_sigma), p=0.5))
     return K.ImageSequential(*steps) if steps else None

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fissura.dataset import list_files, list_images, read_list
 from fissura.errors import DatasetError
 from train.data.duplicates import Descriptor, describe, similar_pairs
-from train.data.lists import read_lists
-from train.data.pictures import Picture, list_pictures, read_picture
+from train.data.pictures import Picture, read_picture
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def check_dataset(root: Path) -> Report:
         DatasetError: `images/` is missing or holds no image at all.
     """
     report = Report(root.resolve().name)
-    images, masks = list_pictures(root / "images"), list_pictures(root / "masks")
+    images, masks = list_images(root / "images"), list_images(root / "masks")
     if not images:
         raise DatasetError(f"data set {root} holds no images", expected=f"image files in {root / 'images'}")
     seen = _Set()
@@ -158,10 +158,15 @@ def _check_partners(images: list[Path], masks: list[Path], report: Report) -> No
 
 
 def _check_lists(root: Path, ids: set[str], report: Report, seen: _Set) -> None:
-    for split, names in read_lists(root, ids).items():
+    for split, path in list_files(root, ids).items():
+        file = path.name
+        try:
+            names = read_list(path)
+        except DatasetError as error:
+            report.add("unreadable", file, str(error.__cause__), "save it as UTF-8 text, one ID a line")
+            continue
         report.splits[split] = len(names)
         seen.lists[split] = list(dict.fromkeys(names))
-        file = f"{split}.txt"
         for name, count in Counter(names).items():
             if name not in ids:
                 report.add("no-file", file, f"ID {name!r} has no image", "remove the line, or add the image")

@@ -10,11 +10,11 @@ from statistics import fmean
 from typing import Any
 
 from fissura.config import load_config, parse_config
-from fissura.dataset import DATA_VARIABLE, data_folder, find_dataset
+from fissura.dataset import DATA_VARIABLE, data_folder, find_dataset, find_datasets
 from fissura.errors import DatasetError, UsageError
 from fissura.table import format_table
 from train.data.check import Report, check_dataset
-from train.data.summary import Summary, find_datasets, summarise
+from train.data.summary import Summary, summarise
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     synth.add_argument("--gsd", type=float, metavar="MM", help="ground sampling distance in mm per pixel")
     synth.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same images (default: 0)")
     synth.add_argument("--config", type=Path, metavar="FILE", help="YAML file with the generator's settings")
-    synth.add_argument("--force", action="store_true", help="replace OUT if it is not empty")
+    synth.add_argument("--force", action="store_true", help="replace the synthetic set that stands at OUT")
     synth.set_defaults(data_action=_synth)
 
 
@@ -117,7 +117,11 @@ def _synth(arguments: argparse.Namespace) -> int:
     if arguments.count < 1:
         raise UsageError(f"--count is {arguments.count}", expected="1 or more")
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not arguments.force:
-        raise UsageError(f"{out} exists and is not empty", expected="a new folder", fix="name another, or add --force")
+        raise UsageError(
+            f"{out} exists and is " + ("not empty" if out.is_dir() else "no folder"),
+            expected="a new folder",
+            fix="name another, or add --force to replace a set that this command made",
+        )
     from fissura.synth import SynthConfig, write_dataset  # only this action needs the generator
 
     overrides: dict[str, Any] = {}

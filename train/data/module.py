@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
+from fissura.errors import ImageError
 from train.config import Recipe
 from train.data.augment import Augmentation
 from train.data.samples import EpochPositions, TrainingSamples, ValidationSamples
@@ -42,6 +43,29 @@ class CrackData(pl.LightningDataModule):
         steps = recipe.data.steps_per_epoch or max(1, len(self.samples) // recipe.data.batch_size)
         self.steps_per_epoch = steps
         self.positions = EpochPositions(steps * recipe.data.batch_size, self._trained_on)
+
+    def check(self) -> None:
+        """Read every image and mask once, so that a run fails in its first minute and not in its last.
+
+        Raises:
+            ImageError: one cannot be read, image and mask differ in size, or whole images differ among each other.
+        """
+        crop = self.recipe.data.crop
+        sizes: dict[tuple[int, ...], str] = {}
+        for images, _ in self.train_sets:
+            for index in range(len(images)):
+                image, _mask = images.read(index)
+                sizes.setdefault(image.shape[:2], images.name(index))
+        if crop is None and len(sizes) > 1:
+            (first, one), (second, other), *_ = sizes.items()
+            raise ImageError(
+                f"training images differ in size: {one} is {first[1]}x{first[0]}, {other} is {second[1]}x{second[0]}",
+                expected="one size, since whole images are batched",
+                fix="set `data.crop` in the recipe",
+            )
+        for images in self.validation_sets:
+            for index in range(len(images)):
+                images.read(index)
 
     def _trained_on(self) -> int:
         return 0 if self.trainer is None else self.trainer.global_step * self.recipe.data.batch_size

@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from fissura.imaging.images import IMAGE_SUFFIXES
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -53,11 +51,3 @@ def read_picture(path: Path) -> Picture | str:
         return f"no image ({path.stat().st_size} bytes)"
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return str(error) or type(error).__name__  # Pillow raises SyntaxError for broken PNG chunks
-
-
-def list_pictures(folder: Path) -> list[Path]:
-    """Image files of a folder, sorted; hidden files are left out. Empty where there is no such folder."""
-    if not folder.is_dir():
-        return []
-    found = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
-    return sorted(found)

@@ -19,6 +19,7 @@ class FolderSetConfig(Config):
     kind: Literal["folder"]
     path: str
     split: str = "train"
+    split_seed: int = Field(0, ge=0, description="of the split that is drawn where the folder has no list files")
     drop: tuple[str, ...] = Field((), description="IDs to leave out")
     repeat: PositiveInt = Field(1, description="how often each image counts in one pass")
 
@@ -45,6 +46,10 @@ class ImageSet(Protocol):
         """(H, W, 3) uint8 RGB and (H, W) bool."""
         ...
 
+    def name(self, index: int) -> str:
+        """What an image is called in messages."""
+        ...
+
     def fingerprint(self) -> str:
         """Changes when any image or mask does."""
         ...
@@ -61,6 +66,9 @@ class FolderSet:
 
     def read(self, index: int) -> tuple[RgbImage, Mask]:
         return read_sample(self.dataset.samples[index])
+
+    def name(self, index: int) -> str:
+        return str(self.dataset.samples[index].image)
 
     def fingerprint(self) -> str:
         return self.dataset.fingerprint()
@@ -79,6 +87,9 @@ class SynthSet:
         frame = render(self.config.pavement, self.config.seed, index)
         return frame.image, frame.mask
 
+    def name(self, index: int) -> str:
+        return f"synthetic frame {index}"
+
     def fingerprint(self) -> str:
         return self.config.model_dump_json()
 
@@ -91,4 +102,4 @@ def open_set(config: FolderSetConfig | SynthSetConfig) -> ImageSet:
     """
     if isinstance(config, SynthSetConfig):
         return SynthSet(config)
-    return FolderSet(load_dataset(find_dataset(config.path), config.split, drop=config.drop))
+    return FolderSet(load_dataset(find_dataset(config.path), config.split, drop=config.drop, seed=config.split_seed))

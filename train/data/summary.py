@@ -7,10 +7,9 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from fissura.dataset import find_images
+from fissura.dataset import find_images, list_files, read_list
 from fissura.errors import DatasetError, ImageError
 from fissura.imaging.images import read_mask
-from train.data.lists import read_lists
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,6 @@ class Summary:
     crack_percent: float | None
 
 
-def find_datasets(folder: Path) -> list[Path]:
-    """Data sets directly below a folder: those that hold `images/`."""
-    return sorted(path for path in folder.iterdir() if (path / "images").is_dir())
-
-
 def summarise(root: Path) -> Summary:
     """Sum up a data set; what cannot be read is left out (`fissura data check` names it)."""
     try:
@@ -52,11 +46,20 @@ def summarise(root: Path) -> Summary:
     return Summary(
         name=root.name,
         images=len(images),
-        splits={name: len(ids) for name, ids in read_lists(root, set(images)).items()},
+        splits={
+            name: count for name, path in list_files(root, set(images)).items() if (count := _length(path)) is not None
+        },
         smallest=sizes[0] if sizes else None,
         largest=sizes[-1] if sizes else None,
         crack_percent=100 * sum(shares) / len(shares) if shares else None,
     )
+
+
+def _length(path: Path) -> int | None:
+    try:
+        return len(read_list(path))
+    except DatasetError:
+        return None
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -25,7 +25,7 @@ class LossEntry:
 
 
 def _holistic(config: HolisticConfig) -> Holistic:
-    return Holistic(build_loss(config.wce, origin="loss holistic: wce"), Jaccard(config.smooth), config.a, config.b)
+    return Holistic(build_loss(config.wce), Jaccard(config.smooth), config.a, config.b)
 
 
 LOSSES: dict[str, LossEntry] = {
@@ -36,15 +36,15 @@ LOSSES: dict[str, LossEntry] = {
 }
 
 
-def build_loss(options: dict[str, Any], *, origin: str) -> nn.Module:
+def build_loss(options: dict[str, Any]) -> nn.Module:
     """Build a loss from ``{"name": ..., option: value, ...}``.
 
     Raises:
-        ConfigError: unknown name or option.
+        ConfigError: unknown name or option, or a value out of range.
     """
     values = dict(options)
     name = values.pop("name", None)
-    if name not in LOSSES:
-        raise ConfigError(f"{origin}: unknown loss {name!r}", expected=f"one of: {', '.join(LOSSES)}")
+    if not isinstance(name, str) or name not in LOSSES:
+        raise ConfigError(f"unknown loss {name!r}", expected=f"one of: {', '.join(LOSSES)}")
     entry = LOSSES[name]
-    return entry.build(parse_config(entry.config, values, origin=f"{origin} ({name})"))
+    return entry.build(parse_config(entry.config, values, origin=name))

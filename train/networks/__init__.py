@@ -30,19 +30,23 @@ SUPER_RESOLUTION_NETWORKS: dict[str, NetworkEntry] = {
 }
 
 
-def build_network(table: dict[str, NetworkEntry], options: dict[str, Any], *, origin: str) -> nn.Module:
-    """Build a network from ``{"name": ..., option: value, ...}``.
+def network_config(table: dict[str, NetworkEntry], options: dict[str, Any]) -> Config:
+    """The options of a network, checked; `options` is ``{"name": ..., option: value, ...}``.
 
     Raises:
-        ConfigError: unknown name or option, or a value that the network refuses.
+        ConfigError: unknown name or option, or a value out of range.
     """
     values = dict(options)
     name = values.pop("name", None)
-    if name not in table:
-        raise ConfigError(f"{origin}: unknown network {name!r}", expected=f"one of: {', '.join(table)}")
-    entry = table[name]
-    config = parse_config(entry.config, values, origin=f"{origin} ({name})")
-    try:
-        return entry.network(**config.model_dump())
-    except ValueError as error:
-        raise ConfigError(f"{origin}: {error}") from error
+    if not isinstance(name, str) or name not in table:
+        raise ConfigError(f"unknown network {name!r}", expected=f"one of: {', '.join(table)}")
+    return parse_config(table[name].config, values, origin=name)
+
+
+def build_network(table: dict[str, NetworkEntry], options: dict[str, Any]) -> nn.Module:
+    """Build a network.
+
+    Raises:
+        ConfigError: see `network_config`.
+    """
+    return table[options["name"]].network(**network_config(table, options).model_dump())

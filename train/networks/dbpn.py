@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from fissura.config import Config
@@ -26,10 +27,9 @@ class DbpnConfig(Config):
     """
 
     scale: Literal[2, 4, 8] = 4
-    stages: int = 6
-    width: int = 64
-    features: int = 256
-    in_channels: int = 3
+    stages: int = Field(6, ge=2)
+    width: PositiveInt = 64
+    features: PositiveInt = 256
     residual: bool = False
 
 

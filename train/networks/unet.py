@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from fissura.config import Config
@@ -17,8 +18,7 @@ from fissura.config import Config
 class UNetConfig(Config):
     """Widths of the levels, from full resolution down."""
 
-    widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
-    in_channels: int = 3
+    widths: tuple[PositiveInt, ...] = Field((64, 128, 256, 512, 1024), min_length=2)
 
 
 class UNet(nn.Module):

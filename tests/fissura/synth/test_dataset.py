@@ -83,6 +83,21 @@ def test_a_failure_half_way_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
+def test_only_a_set_of_its_own_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "wedding.jpg").write_bytes(b"irreplaceable")
+    (tmp_path / "thesis").write_bytes(b"ten years of work")
+    before = contents(tmp_path)
+    for name in ("photos", "thesis"):
+        with pytest.raises(UsageError, match=f"{name} is no synthetic data set"):
+            write_dataset(tmp_path / name, 2, SMALL, seed=1)
+    assert contents(tmp_path) == before
+    (tmp_path / "empty").mkdir()
+    for count in (2, 1):  # into an empty folder, and over itself
+        write_dataset(tmp_path / "empty", count, SMALL, seed=1)
+        assert len(load_dataset(tmp_path / "empty", "all").samples) == count
+
+
 @pytest.mark.parametrize(("count", "seed"), [(0, 0), (-1, 0), (2, -1)])
 def test_impossible_requests_leave_nothing(count: int, seed: int, tmp_path: Path) -> None:
     with pytest.raises(UsageError):

@@ -106,6 +106,15 @@ def test_lists_that_do_not_fit_are_named(clean_set: Path) -> None:
     assert report.unlisted == 2
 
 
+def test_a_list_in_another_encoding_is_unreadable_and_a_byte_order_mark_is_none(clean_set: Path) -> None:
+    (clean_set / "train.txt").write_bytes(b"\xef\xbb\xbf0\n1\n2\n3\n")
+    assert kinds(clean_set) == []
+    (clean_set / "train.txt").write_bytes("0\n1\nstra\xdfe\n".encode("latin-1"))
+    report = check_dataset(clean_set)
+    assert [(problem.kind, problem.file) for problem in report.problems] == [("unreadable", "train.txt")]
+    assert report.splits == {"test": 2}
+
+
 def test_a_text_file_that_names_no_image_is_no_list(clean_set: Path) -> None:
     (clean_set / "LICENCE.txt").write_text("as you like\n")
     (clean_set / "notes.txt").write_bytes(b"\xff\xfe binary")

@@ -29,6 +29,12 @@ def test_list_shows_every_set_with_its_figures(
     ]
 
 
+def test_list_leaves_out_a_list_that_cannot_be_read(clean_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (clean_set / "train.txt").write_bytes(b"\xff\xfe\x00")
+    assert main(["data", "list", "--data", str(clean_set.parent), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["splits"] == {"test": 2}
+
+
 def test_list_as_json(clean_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "list", "--data", str(clean_set.parent), "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
@@ -122,9 +128,25 @@ def test_synth_keeps_a_folder_that_is_not_empty_unless_forced(
     (tmp_path / "out" / "mine.txt").write_text("precious")
     assert synth(tmp_path / "out") == 2
     assert "--force" in capsys.readouterr().err
+    assert synth(tmp_path / "made") == 0
+    assert synth(tmp_path / "made", "--count", "2") == 2
+    assert len(list((tmp_path / "made" / "images").iterdir())) == 3
+    assert synth(tmp_path / "made", "--count", "2", "--force") == 0
+    assert len(list((tmp_path / "made" / "images").iterdir())) == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
-    assert synth(tmp_path / "out", "--force") == 0
-    assert len(list((tmp_path / "out" / "images").iterdir())) == 3
+
+
+def test_synth_replaces_nothing_but_its_own_sets_even_when_forced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine.txt").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    for name in ("folder", "file"):
+        assert synth(tmp_path / name, "--force") == 2
+        assert "is no synthetic data set" in capsys.readouterr().err
+    assert (tmp_path / "folder" / "mine.txt").read_text() == (tmp_path / "file").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 @pytest.mark.parametrize("words", [["--count", "0"], ["--count", "-1"], ["--gsd", "-1"], ["--config", "nowhere.yaml"]])

@@ -1,4 +1,4 @@
-"""Numbers on the command line, refused where they make no sense."""
+"""What stands on the command line, refused where it makes no sense."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import argparse
 import math
 from collections.abc import Callable
 
+from edge_runtime.text import is_text
+from fissura.errors import ConfigError
 
-def at_least(least: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
-    """A finite number of `kind`, not below `least`."""
+
+def at_least(
+    least: float, kind: type[int] | type[float] = float, *, most: float | None = None
+) -> Callable[[str], float]:
+    """A finite number of `kind`, not below `least` and not above `most`."""
     noun = "a whole number" if kind is int else "a number"
-    return _checked(kind, lambda value: math.isfinite(value) and value >= least, f"{noun} of at least {least:g}")
+    expected = f"{noun} of at least {least:g}" + ("" if most is None else f" and at most {most:g}")
+    return _checked(kind, lambda value: math.isfinite(value) and least <= value <= (most or math.inf), expected)
 
 
 def between(low: float, high: float) -> Callable[[str], float]:
@@ -18,13 +24,25 @@ def between(low: float, high: float) -> Callable[[str], float]:
     return _checked(float, lambda value: low < value < high, f"a number between {low:g} and {high:g}")
 
 
+def check_mission(mission: str) -> str:
+    """Return the mission id if it can stand in a message.
+
+    Raises:
+        ConfigError: it is no text: its bytes on the command line were not UTF-8.
+    """
+    if not is_text(mission):
+        raise ConfigError(f"mission id {mission!r} is no text", expected="UTF-8", fix="set --mission")
+    return mission
+
+
 def _checked(kind: Callable[[str], float], good: Callable[[float], bool], expected: str) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
             value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not good(value):
+            is_good = good(value)
+        except (ValueError, OverflowError):  # a whole number beyond every other one overflows
+            is_good = False
+        if not is_good:
             raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}")
         return value
 

@@ -18,6 +18,7 @@ from edge_runtime.cascade import Cascade, Mode, open_cascade
 from edge_runtime.cli import model_stamp
 from edge_runtime.counters import Counters
 from edge_runtime.engines import ENGINES
+from edge_runtime.engines.engine import MOST_THREADS
 from edge_runtime.local_broker import LocalBroker, find_mosquitto
 from edge_runtime.measuring import Pairs, measure_pairs, warm_up
 from edge_runtime.pipeline import Task
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", type=_size, default=(320, 240), metavar="WxH", help="camera frame, pixels (default: 320x240)")
     add("--mode", choices=get_args(Mode), help="graphs that run (default: fused if the bundle has it)")
     add("--engine", choices=tuple(ENGINES), default="onnxruntime", help="(default: %(default)s)")
-    add("--threads", type=at_least(0, int), default=1, metavar="N", help="of the engine; 0: all cores (default: 1)")
+    threads = at_least(0, int, most=MOST_THREADS)
+    add("--threads", type=threads, default=1, metavar="N", help="of the engine; 0: all cores (default: 1)")
     add("--json", action="store_true", help="print the figures as JSON")
 
 
@@ -102,6 +104,7 @@ def _figures(measured: Pairs, counters: Counters, times: StageTimes, sent: dict[
         "frames": counts.frames,
         "pairs": len(measured.engine_s),
         "drops": sum(counts.drops.values()),
+        "sink_errors": sum(counts.sink_errors.values()),
         "detections": counts.detections,
         "published": sent.get("published"),
         "acknowledged": sent.get("acknowledged"),

@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-from edge_runtime.arguments import at_least, between
+from edge_runtime.arguments import at_least, between, check_mission
 from edge_runtime.cascade import Cascade, Mode, open_cascade
 from edge_runtime.counters import Counters
 from edge_runtime.engines import ENGINES
+from edge_runtime.engines.engine import MOST_THREADS
 from edge_runtime.masks import read_region
 from edge_runtime.pipeline import Pipeline, Task, run_to_end
 from edge_runtime.signals import stopping_on_signals
@@ -55,11 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--policy", choices=get_args(Policy), help="(default: latest for cameras, every_frame for files)")
     add("--threshold", type=between(0, 1), metavar="T", help="crack probability (default: the bundle's)")
     add("--gsd", type=at_least(1e-6), metavar="MM_PER_PX", help="ground sampling distance of the camera frame")
-    add("--min-length", type=at_least(0), default=MIN_LENGTH_PX, metavar="PX", help="(default: %(default)s)")
+    add("--min-length", type=at_least(1), default=MIN_LENGTH_PX, metavar="PX", help="(default: %(default)s)")
     add("--roi", type=Path, metavar="MASK", help="image of the frame's size: look where it is white")
     add("--ignore", type=Path, metavar="MASK", help="image of the frame's size: do not look where it is white")
     add("--engine", choices=tuple(ENGINES), default="onnxruntime", help="(default: %(default)s)")
-    add("--threads", type=at_least(0, int), default=0, metavar="N", help="threads of the engine (default: all cores)")
+    threads = at_least(0, int, most=MOST_THREADS)
+    add("--threads", type=threads, default=0, metavar="N", help="threads of the engine (default: all cores)")
     add("--max-frames", type=at_least(1, int), metavar="N", help="end after so many frames")
     add("--flush-timeout", type=at_least(0), default=10.0, metavar="S", help="seconds for unsent messages at the end")
     add("--spool", type=Path, metavar="PATH", help="message store (default: in the user's state folder)")
@@ -80,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         stream=sys.stderr,
     )
     serial = check_serial(arguments.serial) if arguments.serial else _host_serial()
-    mission = arguments.mission or datetime.now(timezone.utc).strftime("mission-%Y%m%dT%H%M%SZ")
+    mission = check_mission(arguments.mission or datetime.now(timezone.utc).strftime("mission-%Y%m%dT%H%M%SZ"))
     region = read_region(arguments.roi, arguments.ignore)
     bundle = load_bundle(arguments.bundle)
     counters, times, sinks = Counters(), StageTimes(), list[Sink]()

@@ -17,7 +17,8 @@ class Counts:
     Attributes:
         frames: processed.
         detections: made.
-        drops: frames lost, by cause.
+        drops: frames not processed, by cause.
+        sink_errors: processed frames that an output refused, by the output's stage.
         uptime_s: since the start.
         frames_per_second: over the latest frames, up to now.
         frame_age_s: since the last frame arrived from the source; None before the first.
@@ -26,6 +27,7 @@ class Counts:
     frames: int
     detections: int
     drops: dict[str, int]
+    sink_errors: dict[str, int]
     uptime_s: float
     frames_per_second: float
     frame_age_s: float | None
@@ -40,6 +42,7 @@ class Counters:
         self._frames = 0
         self._detections = 0
         self._drops: Counter[str] = Counter()
+        self._sink_errors: Counter[str] = Counter()
         self._arrived: float | None = None
         self._done: deque[float] = deque(maxlen=RATE_WINDOW_FRAMES)
 
@@ -60,6 +63,11 @@ class Counters:
         with self._lock:
             self._drops[cause] += frames
 
+    def sink_failed(self, stage: str) -> None:
+        """An output refused a frame."""
+        with self._lock:
+            self._sink_errors[stage] += 1
+
     def snapshot(self) -> Counts:
         """The counts now."""
         now = time.monotonic()
@@ -69,6 +77,7 @@ class Counters:
                 frames=self._frames,
                 detections=self._detections,
                 drops={cause: frames for cause, frames in self._drops.items() if frames},
+                sink_errors=dict(self._sink_errors),
                 uptime_s=now - self._started,
                 frames_per_second=(len(self._done) - 1) / span if span > 0 else 0.0,
                 frame_age_s=None if self._arrived is None else now - self._arrived,

@@ -15,12 +15,11 @@ from typing import Literal
 
 from edge_runtime.broker_probe import ask_broker
 from edge_runtime.probe import ask_python, cameras, device_tree_model, gpus, memory_gib, package_version, processor
-from fissura.errors import UsageError
 from fissura.table import format_table
 
 State = Literal["ok", "missing", "optional"]
 SYMBOLS: dict[State, str] = {"ok": "ok", "missing": "MISSING", "optional": "optional"}
-DEFAULT_BROKER = "localhost:1883"
+DEFAULT_BROKER = ("localhost", 1883)
 OLDEST_PYTHON = (3, 10)
 LEAST_MEMORY_GIB = 1.0
 LEAST_DISK_GIB = 1.0
@@ -52,14 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--broker",
         metavar="HOST:PORT",
-        help=f"the broker that this device is to use; must answer (default: look at {DEFAULT_BROKER})",
+        help="the broker that this device is to use; must answer (default: look at {}:{})".format(*DEFAULT_BROKER),
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at everything and print what was found."""
-    broker = arguments.broker or DEFAULT_BROKER
-    host, port = _host_and_port(broker)
+    host, port = DEFAULT_BROKER
+    if arguments.broker is not None:
+        from edge_runtime.mqtt.endpoint import parse_broker  # loads pydantic, which the doctor must do without
+
+        host, port = parse_broker(arguments.broker)
     findings = list(examine(host, port, broker_required=arguments.broker is not None))
     missing = [finding for finding in findings if finding.state == "missing"]
     if arguments.json:
@@ -196,13 +198,6 @@ def _mosquitto() -> str | None:
 
 def _as_root() -> str:
     return "" if os.geteuid() == 0 else "sudo "
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.removeprefix("mqtt://").rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageError(f"{text!r} is no broker address", expected="HOST:PORT, for example localhost:1883")
-    return host.strip("[]"), int(port)
 
 
 def _as_text(findings: list[Finding], missing: list[Finding]) -> str:

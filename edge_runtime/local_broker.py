@@ -40,7 +40,7 @@ class LocalBroker:
         program = find_mosquitto()
         if program is None:
             raise MissingDependencyError("mosquitto is not installed", fix="sudo apt-get install mosquitto")
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         self._command = [program, "-c", str(folder / "mosquitto.conf")]
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,7 +103,8 @@ class LocalBroker:
         self.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on at the moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -26,7 +26,7 @@ from edge_runtime.sinks.sink import Deadline, Sink
 from edge_runtime.slot import FrameSlot, Policy
 from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
-from fissura.errors import EngineError, FissuraError, SourceError
+from fissura.errors import EngineError, FissuraError, SinkError, SourceError
 from fissura.imaging.decode import MIN_LENGTH_PX, Crack, find_cracks
 from fissura.messages import Detection, ModelStamp
 
@@ -93,6 +93,9 @@ class Pipeline:
         self._reader = Reader(source, self._slot, counters)
         self._log = RateLimitedLog(logger)
         self._last_error: Exception | None = None
+        # By output, and whether the frame had a crack: what became of the frames that the output was given.
+        self._taken: set[tuple[Sink, bool]] = set()
+        self._refused: dict[tuple[Sink, bool], Exception] = {}
         self._stopping = False
         self.failure: FissuraError | None = None
         self.source_is_free = True
@@ -102,7 +105,8 @@ class Pipeline:
 
         Raises:
             SourceError: the source failed, or gave nothing that could be read.
-            FissuraError: what `fail` was called with, or the cause if no frame at all could be processed.
+            FissuraError: what `fail` was called with, or the cause if no frame at all could be processed, or if an
+                output refused every frame.
         """
         left = max_frames
         self._reader.start()
@@ -119,6 +123,7 @@ class Pipeline:
             raise self.failure
         if not self._stopping:
             self._check_outcome(source_ended=left != 0)
+        self._check_outputs()
 
     def stop(self) -> None:
         """End after the frame in hand. May be called from a signal handler or another thread."""
@@ -182,8 +187,10 @@ class Pipeline:
         try:
             with self._times.measure(sink.stage):
                 sink.put(frame, detections, probability)
+            self._taken.add((sink, bool(detections)))
         except Exception as error:
-            self._counters.dropped(f"sink {sink.stage}")
+            self._refused[sink, bool(detections)] = error
+            self._counters.sink_failed(sink.stage)
             self._log.warning(
                 f"sink {sink.stage}", f"frame {frame.sequence} did not reach {sink.stage}: {_words(error)}"
             )
@@ -200,6 +207,19 @@ class Pipeline:
         if self._reader.last_unreadable is not None:
             raise SourceError(f"no frame could be read; the last: {self._reader.last_unreadable.found}")
         raise SourceError("the source ended before its first frame")
+
+    def _check_outputs(self) -> None:
+        """An output that lost all it was for is an error, also where the others have it."""
+        # Most outputs pass over frames without a crack, however broken they are: those tell something only
+        # where there are no others.
+        crack = self._counters.snapshot().detections > 0
+        for sink in self._sinks:
+            error = self._refused.get((sink, crack))
+            if error is None or (sink, crack) in self._taken:
+                continue
+            if isinstance(error, FissuraError):
+                raise error
+            raise SinkError(f"no frame reached {sink.stage}: {_words(error)}") from error
 
 
 def _words(error: Exception) -> str:
@@ -231,8 +251,10 @@ def run_to_end(pipeline: Pipeline, sinks: Sequence[Sink], deadline: Deadline, ma
 
 @contextmanager
 def _collecting(errors: list[FissuraError]) -> Iterator[None]:
-    """Note an error of ours instead of raising it."""
+    """Note an error instead of raising it."""
     try:
         yield
     except FissuraError as error:
         errors.append(error)
+    except OSError as error:
+        errors.append(SinkError(f"an output could not be finished: {error}"))

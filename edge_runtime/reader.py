@@ -32,7 +32,7 @@ class Reader:
         self._slot = slot
         self._counters = counters
         self._log = RateLimitedLog(logger)
-        self._stopping = False
+        self._stopping = threading.Event()
         # A daemon: a camera driver may hang in a read, and must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
 
@@ -42,7 +42,7 @@ class Reader:
 
     def stop(self, timeout_s: float) -> bool:
         """End reading; False when the source hangs in a read, and must not be closed under it."""
-        self._stopping = True
+        self._stopping.set()
         self._slot.close()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -60,7 +60,7 @@ class Reader:
 
     def _read_all(self) -> None:
         failures = 0
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 item = self._source.read()
             except ImageError as error:
@@ -77,4 +77,4 @@ class Reader:
                 failures = 0
                 self._counters.frame_arrived()
                 lost = self._slot.put(item)  # may wait; what is lost after the stop is lost to it
-                self._counters.dropped("stopped" if self._stopping else "superseded", lost)
+                self._counters.dropped("stopped" if self._stopping.is_set() else "superseded", lost)

@@ -47,6 +47,10 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
+# For sending past a topic that the broker refuses. Not in the schema: a spool of an earlier version gets it as well.
+_TOPIC_INDEX = "CREATE INDEX IF NOT EXISTS outbox_topic ON outbox (dead, topic, priority, id)"
+SQLITE_HEADER = b"SQLite format 3\0"
+APPLICATION_ID_AT = slice(68, 72)  # in the file, big-endian
 
 
 class SpoolFile:
@@ -100,6 +104,12 @@ class SpoolFile:
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise spool_error(self.path, error) from error
+            if not self._was_ours():
+                raise SpoolError(
+                    f"{self.path} is no spool: {error}",
+                    expected="a new path, or the spool of an earlier run",
+                    fix="choose another --spool, or move the file away",
+                ) from error
             self._move_aside(error)
             with translated(self.path):
                 self._check_or_make()
@@ -112,6 +122,7 @@ class SpoolFile:
             (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
             if not tables:
                 connection.executescript(_SCHEMA)
+                connection.execute(_TOPIC_INDEX)
                 return
             if application != APPLICATION_ID:
                 raise SpoolError(f"{self.path} is an SQLite file of another program", fix="choose another --spool")
@@ -124,6 +135,15 @@ class SpoolFile:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(f"malformed: {verdict}")
+            connection.execute(_TOPIC_INDEX)
+
+    def _was_ours(self) -> bool:
+        """Whether a damaged file was a spool: by its header or, where that is torn, by the log that a crash leaves."""
+        with self.path.open("rb") as file:
+            header = file.read(APPLICATION_ID_AT.stop)
+        if header.startswith(SQLITE_HEADER):
+            return int.from_bytes(header[APPLICATION_ID_AT], "big") == APPLICATION_ID
+        return self.path.with_name(f"{self.path.name}-wal").exists()
 
     def _move_aside(self, error: sqlite3.DatabaseError) -> None:
         moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")

@@ -11,7 +11,7 @@ from edge_runtime.stages import StageTimes
 
 
 def summarise(counters: Counters, times: StageTimes, sinks: Sequence[Sink]) -> dict[str, Any]:
-    """Frames, drops by cause, detections, median stage latencies in milliseconds, and the outputs' totals."""
+    """What was counted, median stage latencies in milliseconds, and the outputs' totals."""
     counts = counters.snapshot()
     totals: dict[str, int] = {}
     for sink in sinks:
@@ -21,6 +21,7 @@ def summarise(counters: Counters, times: StageTimes, sinks: Sequence[Sink]) -> d
         "frames": counts.frames,
         "detections": counts.detections,
         "drops": counts.drops,
+        "sink_errors": counts.sink_errors,
         "seconds": round(counts.uptime_s, 3),
         "stage_ms": times.medians(),
         **totals,
@@ -30,12 +31,14 @@ def summarise(counters: Counters, times: StageTimes, sinks: Sequence[Sink]) -> d
 def as_text(summary: dict[str, Any]) -> str:
     """The summary in a few lines."""
     dropped = ", ".join(f"{number} {cause}" for cause, number in summary["drops"].items()) or "none"
+    refused = ", ".join(f"{number} by {stage}" for stage, number in summary["sink_errors"].items())
     stages = ", ".join(f"{stage} {median:.1f}" for stage, median in summary["stage_ms"].items())
-    named = ("frames", "detections", "drops", "seconds", "stage_ms")
+    named = ("frames", "detections", "drops", "sink_errors", "seconds", "stage_ms")
     totals = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in summary.items() if name not in named)
     lines = [
         f"{summary['frames']} frames in {summary['seconds']:.1f} s, {summary['detections']} detections",
         f"dropped: {dropped}",
+        f"frames refused by outputs: {refused}" if refused else "",
         f"median ms: {stages}" if stages else "",
         f"outputs: {totals}" if totals else "",
     ]

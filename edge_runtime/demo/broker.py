@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from amqtt.broker import Broker
 
+from edge_runtime.local_broker import free_port
 from fissura.errors import BrokerError
 
 START_TIMEOUT_S = 20.0
@@ -28,7 +28,7 @@ def embedded_broker() -> Iterator[tuple[str, int]]:
     """
     logging.getLogger("amqtt").setLevel(logging.ERROR)
     logging.getLogger("transitions").setLevel(logging.ERROR)
-    port = _free_port()
+    port = free_port()
     started, failures = threading.Event(), list[BaseException]()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
@@ -75,10 +75,3 @@ def _serve(
         started.set()
     finally:
         loop.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

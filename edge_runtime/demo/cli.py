@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import secrets
 import sys
 import tempfile
 import time
@@ -12,14 +13,14 @@ from contextlib import ExitStack, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edge_runtime.arguments import at_least
+from edge_runtime.arguments import at_least, check_mission
 from edge_runtime.cascade import Cascade, open_cascade
 from edge_runtime.cli import model_stamp
 from edge_runtime.counters import Counters
 from edge_runtime.demo.broker import embedded_broker
 from edge_runtime.demo.report import FrameEntry, write_report
 from edge_runtime.demo.subscriber import Subscriber
-from edge_runtime.mqtt.endpoint import PORT
+from edge_runtime.mqtt.endpoint import parse_broker
 from edge_runtime.pipeline import Pipeline, Task, run_to_end
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
@@ -31,7 +32,6 @@ from fissura.errors import UsageError
 from fissura.files import replacing_folder
 from fissura.messages import Detection
 
-SERIAL = "demo"
 REPORT = "report.html"
 FLUSH_TIMEOUT_S = 20.0
 ARRIVAL_TIMEOUT_S = 5.0
@@ -54,17 +54,19 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     _check_out(arguments.out)
     bundle = load_bundle(arguments.bundle)
-    mission = arguments.mission or datetime.now(timezone.utc).strftime("demo-%Y%m%dT%H%M%SZ")
+    mission = check_mission(arguments.mission or datetime.now(timezone.utc).strftime("demo-%Y%m%dT%H%M%SZ"))
+    serial = f"demo-{secrets.token_hex(4)}"  # a second demo at the same broker is another device
     times = StageTimes()
     with ExitStack() as stack:
         cascade = open_cascade(bundle, None, "onnxruntime", {})
         stack.callback(cascade.close)
-        broker = nullcontext(_address(arguments.broker)) if arguments.broker else embedded_broker()
+        broker = nullcontext(parse_broker(arguments.broker)) if arguments.broker else embedded_broker()
         host, port = stack.enter_context(broker)
         folder = stack.enter_context(replacing_folder(arguments.out))
-        subscriber = stack.enter_context(Subscriber(host, port, SERIAL))
+        subscriber = stack.enter_context(Subscriber(host, port, serial, mission))
         print(f"mission {mission}: {_way(bundle, cascade)}, MQTT {host}:{port}", flush=True)
-        received = _stream(arguments, bundle, cascade, mission, (host, port), folder, times, subscriber)
+        expected = _stream(arguments, bundle, cascade, (host, port), folder, times, subscriber)
+        received = list(subscriber.received.values())
         facts = {
             "mission": mission,
             "model": f"{bundle.manifest.name} ({bundle.id[:12]})",
@@ -78,6 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{len(received)} cracks, {time.monotonic() - started:.1f} s; the report: {report}")
     if arguments.open:
         webbrowser.open(report.resolve().as_uri())
+    if len(received) < expected:
+        print(f"error: {expected - len(received)} of {expected} messages did not arrive", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -85,31 +90,31 @@ def _stream(
     arguments: argparse.Namespace,
     bundle: Bundle,
     cascade: Cascade,
-    mission: str,
     broker: tuple[str, int],
     folder: Path,
     times: StageTimes,
     subscriber: Subscriber,
-) -> list[Detection]:
-    """Stream the images as a camera would and wait until every message has come back."""
+) -> int:
+    """Stream the images as a camera would and wait until every message has come back; returns how many there are."""
+    serial, mission = subscriber.serial, subscriber.mission_id
     counters, sinks = Counters(), list[Sink]()
     with tempfile.TemporaryDirectory(prefix="fissura-demo-") as spool_folder, ExitStack() as stack:
         source = open_source(f"folder:{_image_folder(arguments.images)}?downsample={bundle.manifest.scale}")
         stack.callback(source.close)
-        task = Task(SERIAL, mission, model_stamp(bundle, cascade, None), gsd_mm_per_px=arguments.gsd)
+        task = Task(serial, mission, model_stamp(bundle, cascade, None), gsd_mm_per_px=arguments.gsd)
         pipeline = Pipeline(source, cascade, sinks, task, "every_frame", counters, times)
-        context = SinkContext(SERIAL, mission, bundle.id, counters, times, pipeline.fail)
+        context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail)
         spool = {"spool": Path(spool_folder) / "spool.sqlite", "version": "3.1.1"}
-        sinks.append(open_sink(f"mqtt://{broker[0]}:{broker[1]}", context, {"mqtt": spool}))
+        host, port = broker
+        place = f"[{host}]" if ":" in host else host  # IPv6
+        sinks.append(open_sink(f"mqtt://{place}:{port}", context, {"mqtt": spool}))
         sinks.append(open_sink(f"overlay:{folder / 'frames'}?format=jpg", context))
         run_to_end(pipeline, sinks, Deadline(FLUSH_TIMEOUT_S))
     expected = counters.snapshot().detections
     deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
     while len(subscriber.received) < expected and time.monotonic() < deadline:
         time.sleep(0.02)
-    if len(subscriber.received) < expected:
-        print(f"warning: {expected - len(subscriber.received)} of {expected} messages did not arrive", file=sys.stderr)
-    return list(subscriber.received.values())
+    return expected
 
 
 def _check_out(out: Path) -> None:
@@ -142,12 +147,3 @@ def _way(bundle: Bundle, cascade: Cascade) -> str:
 def _image_folder(given: Path) -> Path:
     """The images of a data set folder, or the folder itself."""
     return given / "images" if (given / "images").is_dir() else given
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        return text, PORT
-    if not port.isdigit() or not 0 < int(port) < 65536 or not host:
-        raise UsageError(f"--broker {text!r}", expected="HOST or HOST:PORT, for example localhost:1883")
-    return host, int(port)

@@ -19,17 +19,19 @@ CONNECT_TIMEOUT_S = 10.0
 
 @dataclass
 class Subscriber:
-    """Receives a device's detections over MQTT 3.1.1, once each.
+    """Receives a device's detections of one mission over MQTT 3.1.1, once each.
 
     Attributes:
         host, port: the broker.
         serial: the device.
+        mission_id: the mission.
         received: detections by uuid, in order of arrival.
     """
 
     host: str
     port: int
     serial: str
+    mission_id: str
     quiet: bool = False
     received: dict[str, Detection] = field(default_factory=dict)
 
@@ -71,7 +73,7 @@ class Subscriber:
         except ValidationError as error:
             print(f"{message.topic}: not a detection: {error.errors()[0]['msg']}", flush=True)
             return
-        if str(detection.uuid) in self.received:
+        if detection.mission_id != self.mission_id or str(detection.uuid) in self.received:
             return
         self.received[str(detection.uuid)] = detection
         if not self.quiet:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from fissura.config import Config
 
+MOST_THREADS = 1024
+
 
 class Engine(Protocol):
     """Runs one graph. Built as ``Class(path, graph, config)``, which checks the graph against the manifest.

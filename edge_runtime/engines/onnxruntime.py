@@ -10,7 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edge_runtime.engines.engine import Engine
+from edge_runtime.engines.engine import MOST_THREADS, Engine
 from fissura.bundle import Graph
 from fissura.config import Config
 from fissura.errors import EngineError, ModelShapeError
@@ -21,7 +21,7 @@ RE_EXPORT = "export the bundle again: manifest and graph do not belong together"
 class OnnxRuntimeConfig(Config):
     """Options of the engine."""
 
-    threads: int = Field(0, ge=0, description="threads of one inference; 0: one a physical core")
+    threads: int = Field(0, ge=0, le=MOST_THREADS, description="threads of one inference; 0: one a physical core")
 
 
 class OnnxRuntimeEngine(Engine):

@@ -92,12 +92,16 @@ class Connection:
         client_id: identifies the device; a second connection of that id ends the first.
         will: the last will.
         events: where all that happens goes to.
+
+    Attributes:
+        ended: set, just before its event, once the connection is no more.
     """
 
     def __init__(self, endpoint: Endpoint, client_id: str, will: Will, events: SimpleQueue[Event | None]) -> None:
         self._endpoint = endpoint
         self._events = events
-        self._ended = threading.Event()
+        self.ended: Ended | None = None
+        self._over = threading.Event()
         self._farewell: ReasonCode | None = None
         version = PROTOCOLS[endpoint.version]
         self._is_v5 = version is MQTTProtocolVersion.MQTTv5
@@ -154,9 +158,9 @@ class Connection:
         """Say goodbye, so that the broker does not publish the will, and end the network thread."""
         with suppress(OSError):
             self._client.disconnect()
-        if self._client.started and not self._ended.wait(CLOSE_TIMEOUT_S):
+        if self._client.started and not self._over.wait(CLOSE_TIMEOUT_S):
             self._tear()
-            if not self._ended.wait(CLOSE_TIMEOUT_S):
+            if not self._over.wait(CLOSE_TIMEOUT_S):
                 logger.warning("the network thread of %s does not end: left behind", self._endpoint)
         self._client.on_connect = self._client.on_publish = self._client.on_disconnect = None
 
@@ -208,8 +212,9 @@ class Connection:
             logger.error("the network thread of %s failed", self._endpoint, exc_info=error)
         code = self._farewell
         reason = "connection lost" if code is None else str(code)
-        self._events.put(Ended(self, None if code is None else code.value, reason))
-        self._ended.set()
+        self.ended = Ended(self, None if code is None else code.value, reason)
+        self._events.put(self.ended)
+        self._over.set()
 
 
 class _Client(paho.Client):

@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import Field
 
@@ -58,20 +58,18 @@ def read_endpoint(uri: str, config: MqttConfig) -> Endpoint:
         config: the options.
 
     Raises:
-        ConfigError: no host, a port that is none, a password in the address, or a file that cannot be used.
+        ConfigError: a host or a port that is none, a password in the address, or a file that cannot be used.
     """
-    parts = urlsplit(uri)
-    if parts.password is not None:
-        raise ConfigError(
-            "the broker's address holds a password, which every user of this machine can see",
-            expected=f"it in the variable {PASSWORD_VARIABLE} or in a file, with --password-file",
-        )
     try:
-        host, port = parts.hostname, parts.port
+        parts = urlsplit(uri)
+        if parts.password is not None:
+            raise ConfigError(
+                "the broker's address holds a password, which every user of this machine can see",
+                expected=f"it in the variable {PASSWORD_VARIABLE} or in a file, with --password-file",
+            )
+        host, port = _host_and_port(parts)
     except ValueError as error:
-        raise ConfigError(f"broker address {uri!r}: {error}", expected="mqtt://HOST:PORT") from error
-    if not host or parts.path.strip("/"):
-        raise ConfigError(f"broker address {uri!r} is not understood", expected="mqtt://HOST:PORT")
+        raise _not_understood(uri, expected="mqtt://HOST:PORT") from error
     secure = parts.scheme == "mqtts"
     if not secure and (config.ca or config.cert or config.key):
         raise ConfigError(
@@ -86,6 +84,45 @@ def read_endpoint(uri: str, config: MqttConfig) -> Endpoint:
         password=_password(config.password_file),
         tls=_tls(config) if secure else None,
     )
+
+
+def parse_broker(text: str) -> tuple[str, int]:
+    """Host and port of a broker without encryption: ``HOST``, ``HOST:PORT``, or either after ``mqtt://``.
+
+    Raises:
+        ConfigError: it is none of these.
+
+    Example:
+        >>> parse_broker("localhost")
+        ('localhost', 1883)
+    """
+    try:
+        parts = urlsplit(f"mqtt://{text.removeprefix('mqtt://')}")
+        if "@" in parts.netloc:
+            raise ValueError("a user name")
+        host, port = _host_and_port(parts)
+    except ValueError as error:
+        raise _not_understood(text, expected="HOST or HOST:PORT, for example localhost:1883") from error
+    return host, port or PORT
+
+
+def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
+    """Raises `ValueError` for what could never be reached, rather than have the sender try it for ever."""
+    host, port = parts.hostname, parts.port
+    if not host or not host.isprintable() or " " in host:
+        raise ValueError("no host")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("no port")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("more than host and port")
+    host.encode("idna")  # as the resolver does: a part of the name may be empty or too long
+    return host, port
+
+
+def _not_understood(address: str, *, expected: str) -> ConfigError:
+    _, at, rest = address.rpartition("@")
+    shown = f"...@{rest}" if at else address  # a mistyped address may hold a password all the same
+    return ConfigError(f"broker address {shown!r} is not understood", expected=expected)
 
 
 def _password(path: Path | None) -> str | None:

@@ -63,6 +63,8 @@ class Outgoing:
 
     def ready(self) -> list[Row]:
         """The rows to publish now."""
+        if self._suspects:  # those that the spool has dropped since would keep the window at 1 for ever
+            self._suspects = self._spool.waiting(self._suspects)
         room = (1 if self._suspects else self._window) - len(self._in_flight)
         if room <= 0:
             return []

@@ -6,6 +6,7 @@ import logging
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -29,7 +30,8 @@ TAKEOVER_SUSPECTED = 3  # short connections in a row
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 30.0
 FAREWELL_TIMEOUT_S = 2.0
-HEARTBEAT_S = 1.0
+assert TELEMETRY.max_rate_hz is not None
+HEARTBEAT_S = 1.0 / TELEMETRY.max_rate_hz
 OFFLINE_HEARTBEAT_S = 60.0  # nobody listens: enough to tell afterwards how it went
 JOIN_TIMEOUT_S = 8.0
 
@@ -92,10 +94,14 @@ class Sender:
         return self._thread.is_alive()
 
     def last_heartbeat(self) -> None:
-        """Put a last heartbeat into the spool and no more after it, so that the spool can run empty."""
+        """Put a last heartbeat into the spool and no more until `resume`, so that the spool can run empty."""
         self._quiet = True
         self._put_heartbeat()
         self.wake()
+
+    def resume(self) -> None:
+        """Heartbeats again, after a `last_heartbeat` that was not the last."""
+        self._quiet = False
 
     def close(self, last_words: Status) -> None:
         """Publish the last status, if there is a connection, and end."""
@@ -117,9 +123,11 @@ class Sender:
                 return
             except SpoolError as error:
                 self._log.warning("spool", str(error))
-            except Exception:
+            except Exception as error:
                 # Whatever it is, the vehicle's messages wait in the spool and the next try may do.
-                logger.exception("the MQTT sender failed and starts again")
+                self._log.warning(
+                    type(error).__name__, f"the MQTT sender failed and starts again:\n{traceback.format_exc()}"
+                )
             if time.monotonic() - began > STABLE_S:
                 attempt = self._short_connections = 0
             self._wait(backoff_s(attempt, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S))
@@ -186,10 +194,11 @@ class Sender:
         self._say(connection, self._voice.status("online", None))
         self.outgoing.opened(answer.receive_maximum, answer.packet_limit_bytes)
         while not self._closing:
-            self._publish_rows(connection)
-            events = self._next_events(connection, self._patience_s())
+            ended = connection.ended  # read before the events: what the broker acknowledged until then is among them
+            if ended is None:
+                self._publish_rows(connection)
+            events = self._next_events(connection, self._patience_s() if ended is None else 0)
             self.outgoing.settle([event for event in events if isinstance(event, Acknowledged)])
-            ended = next((event for event in events if isinstance(event, Ended)), None)
             if ended is not None:
                 return self._lost(ended)
             self._heartbeat(HEARTBEAT_S)
@@ -233,7 +242,7 @@ class Sender:
             events = self._next_events(connection, rest_s)
             answers = [event for event in events if isinstance(event, Acknowledged)]
             self.outgoing.settle(answers)
-            if any(answer.mid == mid for answer in answers) or any(isinstance(event, Ended) for event in events):
+            if any(answer.mid == mid for answer in answers) or connection.ended is not None:
                 return
 
     def _say(self, connection: Connection, status: Status) -> int:
@@ -274,19 +283,23 @@ class Sender:
             self._put_heartbeat()
 
     def _put_heartbeat(self) -> None:
-        telemetry = self._voice.telemetry(self._spool.stats())
-        self._spool.put(
-            [
-                Message(
-                    str(telemetry.uuid),
-                    TELEMETRY.of(self._voice.serial),
-                    telemetry.to_json(),
-                    qos=TELEMETRY.qos,
-                    retain=TELEMETRY.retain,
-                    priority=Priority.TELEMETRY,
-                )
-            ]
-        )
+        """Spool a heartbeat. One that the disk does not take costs neither the connection nor this thread."""
+        try:
+            telemetry = self._voice.telemetry(self._spool.stats())
+            self._spool.put(
+                [
+                    Message(
+                        str(telemetry.uuid),
+                        TELEMETRY.of(self._voice.serial),
+                        telemetry.to_json(),
+                        qos=TELEMETRY.qos,
+                        retain=TELEMETRY.retain,
+                        priority=Priority.TELEMETRY,
+                    )
+                ]
+            )
+        except SpoolError as error:
+            self._log.warning("heartbeat", f"a heartbeat is lost: {error.found}")
 
     def _unreachable(self, error: OSError) -> None:
         self._log.warning(

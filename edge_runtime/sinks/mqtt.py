@@ -71,6 +71,7 @@ class MqttSink(Sink):
         self._sender.start()
 
     def put(self, frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]) -> None:
+        self._sender.resume()
         if not detections:
             return
         self._spool.put([self._message(detection) for detection in detections])

@@ -15,6 +15,7 @@ from edge_runtime.frame import Frame
 from edge_runtime.plugins import Address
 from edge_runtime.sinks.drawing import annotate
 from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
+from edge_runtime.text import is_text
 from fissura.config import Config
 from fissura.errors import FissuraError, ImageError, SinkError
 from fissura.imaging.images import RgbImage, write_rgb
@@ -79,7 +80,8 @@ class Folder(Writer):
         name = Path(frame.name).stem if frame.name else ""
         if not name or name in self._names:  # frames of a video share the name; a loop repeats it
             name = f"{name or 'frame'}-{frame.sequence:06d}"
-        self._names.add(name)
+        else:  # numbered ones differ anyway, and a camera would fill the memory with them
+            self._names.add(name)
         try:
             write_rgb(self._path / f"{name}.{self._suffix}", image)
         except ImageError as error:
@@ -93,6 +95,8 @@ class Video(Writer):
     """An MP4, written aside and renamed when it is whole. The first frame sets the size; others are fitted into it."""
 
     def __init__(self, path: Path, fps: float) -> None:
+        if not is_text(str(path)):  # OpenCV would crash
+            raise SinkError(f"the path of the overlay video {str(path)!r} is no text", expected="UTF-8")
         self._path = path
         self._aside = path.with_name(f".{path.stem}-unfinished{path.suffix}")
         self._fps = fps
@@ -106,9 +110,10 @@ class Video(Writer):
     def write(self, frame: Frame, image: RgbImage) -> None:
         if self._video is None:
             self._size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)  # the codec halves the colour planes
-            self._video = cv2.VideoWriter(str(self._aside), cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size)
-            if not self._video.isOpened():
+            video = cv2.VideoWriter(str(self._aside), cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size)
+            if not video.isOpened():
                 raise SinkError(f"overlay video {self._path} cannot be written", fix="check the folder and the disk")
+            self._video = video
         self._video.write(cv2.cvtColor(_fitted(image, self._size), cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from pydantic import Field
 from edge_runtime.frame import EndOfStream, Frame, Timeout
 from edge_runtime.sources.pacing import Pacer
 from edge_runtime.sources.source import Source
+from edge_runtime.text import as_text
 from fissura.config import Config
 from fissura.errors import SourceError
 from fissura.imaging.images import IMAGE_SUFFIXES, read_rgb
@@ -45,7 +46,7 @@ class FolderSource(Source):
         self._paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
         if not self._paths:
             raise SourceError(f"source folder {target!r} holds no image", expected=f"{', '.join(IMAGE_SUFFIXES)}")
-        self._name = f"folder:{folder.name}"
+        self._name = f"folder:{as_text(folder.name)}"
         self._config = config
         self._pacer = Pacer(config.fps)
         self._sequence = 0
@@ -66,7 +67,7 @@ class FolderSource(Source):
             clock_quality="file",
             sequence=sequence,
             source=self._name,
-            name=path.name,
+            name=as_text(path.name),
         )
 
     def close(self) -> None:

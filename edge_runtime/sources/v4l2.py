@@ -13,6 +13,7 @@ from pydantic import Field
 from edge_runtime.clock import wall_clock_quality
 from edge_runtime.frame import EndOfStream, Frame, Timeout
 from edge_runtime.sources.source import Source
+from edge_runtime.text import is_text
 from fissura.config import Config
 from fissura.errors import SourceError
 
@@ -37,6 +38,8 @@ class V4l2Source(Source):
         device = target or "/dev/video0"
         if not Path(device).exists():
             raise _does_not_open(device, "is not there")
+        if not is_text(device):  # OpenCV would crash
+            raise _does_not_open(device, "has a path that is no UTF-8 text")
         self._camera = cv2.VideoCapture(device, cv2.CAP_V4L2)
         if not self._camera.isOpened():
             raise _does_not_open(device, "does not open: another program may hold it, or it is no capture device")

@@ -14,6 +14,7 @@ from pydantic import Field
 from edge_runtime.frame import EndOfStream, Frame, Timeout
 from edge_runtime.sources.pacing import Pacer
 from edge_runtime.sources.source import Source
+from edge_runtime.text import is_text
 from fissura.config import Config
 from fissura.errors import SourceError
 from fissura.imaging.resample import downsample
@@ -44,6 +45,8 @@ class VideoSource(Source):
                 expected="a video file",
                 fix="for images use `folder:`" if path.exists() else "check the path",
             )
+        if not is_text(target):  # OpenCV would crash
+            raise SourceError(f"the path of the video {target!r} is no text", expected="UTF-8", fix="rename it")
         self._video = cv2.VideoCapture(str(path))
         if not self._video.isOpened():
             raise SourceError(

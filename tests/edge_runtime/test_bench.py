@@ -22,7 +22,7 @@ def test_figures(
     figures = json.loads(capsys.readouterr().out)
     assert 0 < figures["eta"] < 1.5
     assert figures["eta"] == pytest.approx(figures["end_to_end_fps"] / figures["engine_fps"], rel=0.8)
-    assert (figures["frames"], figures["drops"], figures["pairs"]) == (12, 0, 3)
+    assert (figures["frames"], figures["drops"], figures["sink_errors"], figures["pairs"]) == (12, 0, 0, 3)
     for name in ("engine_ms", "frame_ms"):
         assert 0 < figures[name]["p50"] <= figures[name]["p90"] <= figures[name]["p99"] <= figures[name]["p999"]
     assert figures["frame_ms"]["p50"] > figures["stage_ms"]["fused"]["p50"]

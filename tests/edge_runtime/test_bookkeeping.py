@@ -25,6 +25,9 @@ def test_counters() -> None:
     counters.dropped("failed", 0)
     counts = counters.snapshot()
     assert (counts.frames, counts.detections, counts.drops) == (5, 10, {"superseded": 3})
+    assert counts.sink_errors == {}
+    counters.sink_failed("jsonl")
+    assert counters.snapshot().sink_errors == {"jsonl": 1} and counters.snapshot().drops == {"superseded": 3}
     assert 15 < counts.frames_per_second < 55
     time.sleep(0.1)
     later = counters.snapshot()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +100,11 @@ def test_threshold_and_length(fissura: Fissura) -> None:
         ({"serial": "a/b"}, "serial 'a/b'"),
         ({"threshold": "1.5"}, "between 0 and 1"),
         ({"threads": "-1"}, "whole number"),
+        ({"threads": "99999999999"}, "at most 1024"),
+        ({"threads": "9" * 400}, "at most 1024"),
+        ({"sink": "overlay:m\udcff.mp4"}, "is no text"),
+        ({"min-length": "0"}, "at least 1"),
+        ({"mission": "m\udcff"}, "is no text"),
         ({"gsd": "0"}, "at least"),
         ({"max-frames": "many"}, "whole number"),
         ({"flush-timeout": "inf"}, "at least 0"),
@@ -146,3 +154,35 @@ def test_a_damaged_image_costs_one_frame(fissura: Fissura, tmp_path: Path) -> No
     (folder / "a.png").unlink()
     code, _, err = fissura.run(source=f"folder:{folder}")
     assert code == 2 and "no frame could be read" in err and "b.png" in err
+
+
+def test_a_name_that_is_no_text_costs_nothing(fissura: Fissura, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/run-\xff"))
+    folder.mkdir()
+    for name in (b"a-\xfe.png", b"a-\xff.png"):
+        write_rgb(folder / os.fsdecode(name), pavement())
+    code, out, _ = fissura.run("--json", "--sink", f"overlay:{tmp_path / 'drawn'}", source=f"folder:{folder}")
+    summary = json.loads(out)
+    assert (code, summary["frames"], summary["drops"], summary["sink_errors"]) == (0, 2, {}, {})
+    frames = [json.loads(line)["frame"] for line in (tmp_path / "found.jsonl").read_text().splitlines()]
+    assert {frame["name"] for frame in frames} == {r"a-\udcfe.png", r"a-\udcff.png"}
+    assert {frame["source"] for frame in frames} == {r"folder:run-\udcff"}
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
+def test_an_output_that_takes_nothing_fails_the_run(fissura: Fissura, tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    code, _, err = fissura.run("--sink", "jsonl:/dev/full")
+    assert code == 2 and "/dev/full cannot be written: No space left" in err
+    assert "frames refused by outputs: 5 by jsonl" in err
+    assert len((tmp_path / "found.jsonl").read_text().splitlines()) == 10
+
+
+def test_lines_go_into_a_pipe(bundle: Path, images: Path) -> None:
+    words = ["run", "--bundle", str(bundle), "--source", f"folder:{images}", "--sink", "jsonl:/dev/stdout"]
+    finished = subprocess.run(
+        [sys.executable, "-m", "fissura", *words, "--threads", "1"], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert len([json.loads(line) for line in finished.stdout.splitlines()]) == 10

@@ -13,17 +13,12 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.broker_probe import ask_broker
+from edge_runtime.local_broker import free_port
 from fissura.cli import main
 
 CHECKOUT = Path(__file__).parents[2]
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed: apt-get install mosquitto")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start_mosquitto(folder: Path, settings: str) -> tuple[subprocess.Popen[bytes], int]:
@@ -104,8 +99,8 @@ def test_doctor_ends_with_1_when_the_named_broker_is_not_there(capsys: pytest.Ca
     assert f"cannot work yet: broker 127.0.0.1:{port}" in text
 
 
-@pytest.mark.parametrize("address", ["localhost", "localhost:", ":1883", "localhost:70000", "localhost:mqtt"])
-def test_an_address_without_host_or_port_is_refused(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("address", ["localhost:", ":1883", "localhost:70000", "localhost:mqtt", "a..b:1883"])
+def test_an_address_that_is_none_is_refused(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--broker", address]) == 2
     assert "HOST:PORT" in capsys.readouterr().err
 

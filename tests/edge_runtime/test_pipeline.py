@@ -129,6 +129,10 @@ class Run:
     def drops(self) -> dict[str, int]:
         return self.counters.snapshot().drops
 
+    @property
+    def sink_errors(self) -> dict[str, int]:
+        return self.counters.snapshot().sink_errors
+
 
 def test_every_crack_of_every_frame_is_a_detection(cascade: Cascade, bundle: Path) -> None:
     run = Run(cascade, bundle, [frame(0), Timeout(), frame(1, gsd=3.0)], gsd_mm_per_px=1.5).to_end()
@@ -185,8 +189,34 @@ def test_an_output_that_fails_keeps_the_others_going(
     run = Run(cascade, bundle, [frame(n) for n in range(3)], bad, good).to_end()
     assert [f.sequence for f in bad.frames] == [0, 2]
     assert [f.sequence for f in good.frames] == [0, 1, 2]
-    assert run.drops == {"sink collect": 1}
+    assert run.drops == {} and run.sink_errors == {"collect": 1}  # the frame was processed
     assert "disk is full" in caplog.text
+
+
+def test_an_output_that_takes_nothing_is_an_error_after_the_run(cascade: Cascade, bundle: Path) -> None:
+    bad, good = Collect(fail_at=(0, 1, 2)), Collect()
+    run = Run(cascade, bundle, [frame(n) for n in range(3)], bad, good)
+    with pytest.raises(SinkError, match="disk is full") as caught:
+        run.to_end()
+    assert len(good.frames) == 3 and good.flushed == bad.flushed == 1
+    assert good.closed_with == bad.closed_with == [caught.value]
+    assert run.sink_errors == {"collect": 3}
+
+
+def test_an_output_that_takes_only_empty_frames_has_lost_everything(cascade: Cascade, bundle: Path) -> None:
+    empty = frame(1, image=np.full((72, 96, 3), 150, np.uint8))
+    with pytest.raises(SinkError, match="disk is full"):
+        Run(cascade, bundle, [frame(0), empty, frame(2)], Collect(fail_at=(0, 2))).to_end()
+    Run(cascade, bundle, [frame(0), empty, frame(2)], Collect(fail_at=(1, 2))).to_end()
+    with pytest.raises(SinkError, match="disk is full"):  # where no frame has a crack, the empty ones count
+        Run(cascade, bundle, [empty], Collect(fail_at=(1,))).to_end()
+
+
+def test_an_output_that_took_nothing_until_a_signal_came_is_an_error(cascade: Cascade, bundle: Path) -> None:
+    run = Run(cascade, bundle, [frame(n) for n in range(500)], Collect(fail_at=tuple(range(500)), slow_s=0.02))
+    threading.Timer(0.3, run.pipeline.stop).start()
+    with pytest.raises(SinkError, match="disk is full"):
+        run.to_end()
 
 
 def test_latest_drops_what_comes_too_fast_and_counts_it(cascade: Cascade, bundle: Path) -> None:
@@ -288,6 +318,18 @@ def test_every_output_is_closed_when_one_cannot_be(cascade: Cascade, bundle: Pat
     with pytest.raises(SinkError, match="cannot be finished"):
         Run(cascade, bundle, [frame(0)], Stubborn(), last).to_end()
     assert len(last.closed_with) == 1
+
+
+def test_an_error_of_the_system_in_one_output_keeps_no_other_from_its_end(cascade: Cascade, bundle: Path) -> None:
+    class Stubborn(Collect):
+        def flush(self, deadline: Deadline) -> None:
+            raise OSError(5, "Input/output error")
+
+    first, last = Stubborn(), Collect()
+    with pytest.raises(SinkError, match="Input/output error") as caught:
+        Run(cascade, bundle, [frame(0)], first, last).to_end()
+    assert last.flushed == 1
+    assert first.closed_with == last.closed_with == [caught.value]
 
 
 def test_an_error_of_a_library_is_translated(cascade: Cascade, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

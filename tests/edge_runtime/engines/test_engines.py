@@ -111,6 +111,8 @@ def test_unknown_engine_and_option(bundle: Path) -> None:
     graph = read_manifest(bundle).graphs["segmentation"]
     with pytest.raises(ConfigError, match="no engine 'tpu'"):
         open_engine("tpu", bundle / graph.file, graph, {})
+    with pytest.raises(ConfigError, match="threads"):
+        open_engine("onnxruntime", bundle / graph.file, graph, {"threads": 99_999_999_999})
     with pytest.raises(ConfigError, match="thread") as caught:
         open_engine("onnxruntime", bundle / graph.file, graph, {"thread": 1})
     assert "threads" in caught.value.fix

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_runtime.mqtt.endpoint import MqttConfig, read_endpoint
+from edge_runtime.mqtt.endpoint import MqttConfig, parse_broker, read_endpoint
 from edge_runtime.mqtt.outgoing import backoff_s
 from edge_runtime.mqtt.reasons import refusal
 from fissura.errors import ConfigError
@@ -33,10 +33,47 @@ def test_a_password_in_the_address_is_refused_without_repeating_it() -> None:
     assert "swordfish" not in str(caught.value) and "FISSURA_MQTT_PASSWORD" in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["mqtt://", "mqtt://h:port", "mqtt://h:99999", "mqtt://h/topic"])
-def test_an_address_that_is_none(uri: str) -> None:
+NO_NAMES = ["", "[::1", "::1", "a..b", f"{'x' * 64}.org", "h\0", "a b"]
+NO_BROKERS = [*NO_NAMES, "h:port", "h:99999", "h:0", "h:", "h/topic", "h#x"]
+
+
+@pytest.mark.parametrize("text", NO_BROKERS)
+def test_an_address_that_is_none(text: str) -> None:
     with pytest.raises(ConfigError, match="broker address"):
+        read_endpoint(f"mqtt://{text}", MqttConfig())
+    with pytest.raises(ConfigError, match="broker address"):
+        parse_broker(text)
+
+
+@pytest.mark.parametrize("uri", ["mqtt://u:swordfish@[::1", "mqtt://u:sword/fish@h", "mqtt://u:swordfish@h\u2100"])
+def test_an_address_that_is_none_does_not_show_the_password(uri: str) -> None:
+    with pytest.raises(ConfigError) as caught:
         read_endpoint(uri, MqttConfig())
+    assert "sword" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("localhost", "localhost", 1883),
+        ("mqtt://localhost", "localhost", 1883),
+        ("mqtt://10.0.0.7:1900", "10.0.0.7", 1900),
+        ("[::1]:1884", "::1", 1884),
+        ("[fe80::1%eth0]", "fe80::1%eth0", 1883),
+        ("b\u00fccher.example", "b\u00fccher.example", 1883),
+    ],
+)
+def test_the_addresses_of_brokers(text: str, host: str, port: int) -> None:
+    assert parse_broker(text) == (host, port)
+    endpoint = read_endpoint(f"mqtt://{text.removeprefix('mqtt://')}", MqttConfig())
+    assert (endpoint.host, endpoint.port) == (host, port)
+
+
+@pytest.mark.parametrize("text", ["u@h", "mqtts://h", "http://h:80"])
+def test_a_plain_broker_address_has_neither_user_nor_another_scheme(text: str) -> None:
+    with pytest.raises(ConfigError, match="broker address") as caught:
+        parse_broker(text)
+    assert "localhost:1883" in caught.value.expected
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:

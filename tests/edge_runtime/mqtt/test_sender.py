@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
+from datetime import datetime, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
@@ -22,6 +27,7 @@ from edge_runtime.mqtt.sender import Sender, Voice
 from edge_runtime.spool import Message, Spool, SpoolLimits, SpoolStats
 from fissura.errors import BrokerError
 from fissura.messages import Status, Telemetry
+from fissura.topics import TELEMETRY
 from tests.mosquitto import Subscriber, wait_until
 
 MakeBroker = Callable[..., LocalBroker]
@@ -35,6 +41,7 @@ def _status(state: str, reason: str | None = None) -> Status:
 def _telemetry(stats: SpoolStats) -> Telemetry:
     return Telemetry(
         serial="s1",
+        sent_utc=datetime.now(timezone.utc),
         mission_id="m",
         uptime_s=0,
         frames=0,
@@ -103,10 +110,10 @@ def test_what_is_on_its_way_is_metered(tmp_path: Path, make_broker: MakeBroker) 
     assert wait_until(lambda: bench.sender.connects == 1)
     broker.signal(signal.SIGSTOP)  # a broker that hangs: nothing is acknowledged
     bench.put(*[_json(n) for n in range(200)])
-    time.sleep(0.5)
-    sent = bench.sender.outgoing.in_flight
+    # Mosquitto announces 20; one place is kept for the status.
+    assert wait_until(lambda: bench.sender.outgoing.in_flight == 19)
+    assert not wait_until(lambda: bench.sender.outgoing.in_flight != 19, 0.5)
     broker.signal(signal.SIGCONT)
-    assert sent == 19  # mosquitto announces 20; one place is kept for the status
     assert wait_until(lambda: bench.spool.empty())
     bench.close()
 
@@ -190,12 +197,124 @@ def test_heartbeats_come_once_a_second_at_most(tmp_path: Path, broker: LocalBrok
     subscriber = Subscriber(broker.port)
     bench = Bench(tmp_path, _endpoint(broker.port))
     bench.sender.start()
-    for n in range(20):
-        bench.put(_json(n))
-        time.sleep(0.11)
+
+    def busy() -> bool:  # every message wakes the sender
+        bench.put(_json(1))
+        return len(subscriber.of("telemetry")) >= 3
+
+    assert wait_until(busy)
     bench.close()
-    assert 2 <= len(subscriber.of("telemetry")) <= 4
+    times = [Telemetry.model_validate(beat).sent_utc for beat in subscriber.of("telemetry")]
+    assert TELEMETRY.max_rate_hz is not None
+    assert min((b - a).total_seconds() for a, b in pairwise(times) if a and b) > 0.9 / TELEMETRY.max_rate_hz
     subscriber.close()
+
+
+class Greeter:
+    """A listener that welcomes every client and then hangs up."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self.greeted = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                with client:
+                    client.recv(4096)
+                    client.sendall(bytes([0x20, 3, 0, 0, 0]))  # CONNACK of MQTT 5: welcome, no properties
+                    self.greeted += 1
+
+
+def test_a_broker_that_hangs_up_right_after_its_welcome_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_at_once = Connection.open
+
+    def open_slowly(self: Connection) -> None:  # so that the sender sees the welcome and the end together
+        open_at_once(self)
+        assert wait_until(lambda: self._events.qsize() >= 2)
+
+    monkeypatch.setattr(Connection, "open", open_slowly)
+    greeter = Greeter()
+    bench = Bench(tmp_path, _endpoint(greeter.port))
+    bench.spool.put([Message("u", TOPIC, _json(1))])
+    bench.sender.start()
+    assert wait_until(lambda: greeter.greeted >= 3, 10)
+    bench.close()
+    greeter.close()
+    spool = Spool(tmp_path / "spool.sqlite")
+    assert [row.attempts for row in spool.take(9, skip_topics=["fissura/v1/s1/telemetry"])] == [0]  # never sent
+    spool.close()
+
+
+def _refuse_heartbeats(path: Path, refuse: bool) -> None:
+    """Let SQLite fail, as on a full disk, for telemetry only."""
+    with closing(sqlite3.connect(path, timeout=10)) as database:
+        if refuse:
+            database.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON outbox WHEN NEW.priority = 0"
+                " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+            )
+        else:
+            database.execute("DROP TRIGGER full")
+
+
+def test_a_heartbeat_that_cannot_be_stored_while_offline_does_not_end_the_sender(
+    tmp_path: Path, make_broker: MakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = make_broker(started=False)
+    bench = Bench(tmp_path, _endpoint(broker.port))
+    _refuse_heartbeats(bench.spool.path, True)
+    bench.sender.start()
+    assert wait_until(lambda: "a heartbeat is lost" in caplog.text or not bench.sender.alive)
+    bench.put(_json(1))
+    broker.start()
+    assert wait_until(bench.spool.empty)
+    assert bench.sender.alive
+    bench.close()
+
+
+def test_a_heartbeat_that_cannot_be_stored_leaves_the_connection_alone(
+    tmp_path: Path, broker: LocalBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    subscriber = Subscriber(broker.port)
+    bench = Bench(tmp_path, _endpoint(broker.port))
+    bench.sender.start()
+    assert wait_until(lambda: bool(subscriber.of("telemetry")))
+    _refuse_heartbeats(bench.spool.path, True)
+    assert wait_until(lambda: "disk is full" in caplog.text)
+    bench.put(_json(1))
+    assert wait_until(lambda: subscriber.uuids() == {"x"})
+    _refuse_heartbeats(bench.spool.path, False)
+    before = len(subscriber.of("telemetry"))
+    assert wait_until(lambda: len(subscriber.of("telemetry")) > before)
+    assert bench.sender.connects == 1
+    bench.close()
+    subscriber.close()
+
+
+def test_a_failure_that_comes_with_every_try_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tries: list[str] = []
+
+    def fail(state: str, reason: str | None) -> Status:
+        tries.append(state)
+        raise RuntimeError("no words")
+
+    spool = Spool(tmp_path / "spool.sqlite")
+    sender = Sender(_endpoint(1), spool, Voice("s1", fail, _telemetry), lambda error: None)
+    sender.start()
+    assert wait_until(lambda: len(tries) == 3)
+    sender.close(_status("offline", "stopped"))
+    spool.close()
+    assert caplog.text.count("RuntimeError: no words") == 1
+    assert "in fail" in caplog.text  # with the traceback
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from uuid import uuid4
@@ -52,6 +55,17 @@ def make_detection(frame: Frame, *, x: float = 19.5, points: int = 4, mm: bool =
         confidence=0.9,
         model=ModelStamp(name="n", bundle_id="0" * 64, mode="fused", engine="e", threshold=0.5),
     )
+
+
+@contextmanager
+def room_for(size_bytes: int) -> Iterator[None]:
+    """Files of this process end at a size, as they do on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def deadline(seconds: float = 10) -> Deadline:
@@ -126,15 +140,66 @@ class TestJsonl:
     @pytest.mark.parametrize("torn", [10, 100_000])
     def test_a_torn_line_is_cut_off_and_said(self, tmp_path: Path, torn: int, caplog: pytest.LogCaptureFixture) -> None:
         path = tmp_path / "found.jsonl"
-        path.write_bytes(b'{"a":1}\n{"b":2}\n{"c":' + b"x" * torn)
+        kept = [make_detection(make_frame(n)) for n in range(2)]
+        whole = b"".join(detection.to_json() + b"\n" for detection in kept)
+        path.write_bytes(whole + kept[0].to_json()[:20] + b"x" * torn)
         with caplog.at_level(logging.WARNING):
             sink = open_sink(f"jsonl:{path}", CONTEXT)
         frame = make_frame()
         sink.put(frame, [make_detection(frame)], PROBABILITY)
         sink.close()
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        assert lines[:2] == [{"a": 1}, {"b": 2}] and len(lines) == 3
+        lines = [Detection.model_validate_json(line) for line in path.read_text().splitlines()]
+        assert lines[:2] == kept and len(lines) == 3
         assert "torn line" in caplog.text
+
+    def test_a_first_line_that_is_torn_is_cut_off(self, tmp_path: Path) -> None:
+        path = tmp_path / "found.jsonl"
+        path.write_bytes(make_detection(make_frame()).to_json()[:200])
+        open_sink(f"jsonl:{path}", CONTEXT).close()
+        assert path.read_bytes() == b""
+
+    @pytest.mark.parametrize("content", [b"notes\nwithout an end", b"notes", b'{"a":1}\n{"b":', b"\xff\xfe\n\x00"])
+    def test_a_file_of_something_else_is_left_alone(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "notes.txt"
+        path.write_bytes(content)
+        with pytest.raises(SinkError, match="something else than detections"):
+            open_sink(f"jsonl:{path}", CONTEXT)
+        assert path.read_bytes() == content
+
+    def test_a_full_disk_costs_only_what_did_not_fit(self, tmp_path: Path) -> None:
+        path = tmp_path / "found.jsonl"
+        frame, sink = make_frame(), open_sink(f"jsonl:{path}", CONTEXT)
+        first, lost, last = (make_detection(frame) for _ in range(3))
+        sink.put(frame, [first], PROBABILITY)
+        with room_for(path.stat().st_size + 100), pytest.raises(SinkError, match="cannot be written"):
+            sink.put(frame, [lost], PROBABILITY)
+        sink.put(frame, [last], PROBABILITY)
+        sink.flush(deadline())
+        sink.close()
+        assert [Detection.model_validate_json(line) for line in path.read_bytes().splitlines()] == [first, last]
+        assert sink.totals() == {"jsonl_lines": 2}
+
+    def test_a_pipe_is_written_to(self, tmp_path: Path) -> None:
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        frame, sink = make_frame(), open_sink(f"jsonl:{path}", CONTEXT)
+        detection = make_detection(frame)
+        sink.put(frame, [detection], PROBABILITY)
+        sink.flush(deadline())
+        assert Detection.model_validate_json(os.read(reading, 1 << 16)) == detection
+        os.close(reading)
+        with pytest.raises(SinkError, match="Broken pipe"):
+            sink.put(frame, [detection], PROBABILITY)
+        sink.close()
+
+    def test_a_disk_that_fails_at_the_flush_is_an_error_of_ours(self, tmp_path: Path) -> None:
+        sink = open_sink(f"jsonl:{tmp_path}/found.jsonl", CONTEXT)
+        os.close(sink._stream.fileno())  # type: ignore[attr-defined]
+        with pytest.raises(SinkError, match="Bad file descriptor"):
+            sink.flush(deadline())
+        with pytest.raises(SinkError, match="Bad file descriptor"):
+            sink.close()
 
     def test_a_full_disk_is_an_error(self) -> None:
         if not Path("/dev/full").exists():
@@ -156,6 +221,15 @@ class TestOverlay:
             sink.put(make_frame(sequence, name=name), [], PROBABILITY)
         sink.close()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a-000002.jpg", "a.jpg", "frame-000001.jpg"]
+
+    def test_names_of_a_long_run_take_no_memory(self, tmp_path: Path) -> None:
+        sink = open_sink(f"overlay:{tmp_path}", CONTEXT)
+        for sequence in range(6):
+            sink.put(make_frame(sequence, name="film.mp4" if sequence % 2 else None), [], PROBABILITY)
+        assert sink._writer._names == {"film"}  # type: ignore[attr-defined]
+        names = sorted(path.stem for path in tmp_path.iterdir())
+        assert names == ["film", "film-000003", "film-000005", "frame-000000", "frame-000002", "frame-000004"]
+        sink.close()
 
     def test_the_crack_is_marked_where_it_is(self, tmp_path: Path) -> None:
         sink = open_sink(f"overlay:{tmp_path}", CONTEXT)
@@ -200,6 +274,19 @@ class TestOverlay:
             count += 1
         assert count == 4 and len(sizes) == 1
         assert list(tmp_path.iterdir()) == [path]
+
+    def test_a_video_that_did_not_open_is_no_video(self, tmp_path: Path) -> None:
+        path = tmp_path / "film.mp4"
+        in_the_way = tmp_path / ".film-unfinished.mp4"
+        in_the_way.mkdir()
+        sink = open_sink(f"overlay:{path}", CONTEXT)
+        for sequence in range(2):  # the second frame as well: nothing has opened meanwhile
+            with pytest.raises(SinkError, match="cannot be written"):
+                sink.put(make_frame(sequence), [], PROBABILITY)
+        in_the_way.rmdir()
+        sink.put(make_frame(2), [], PROBABILITY)
+        sink.close()
+        assert sink.totals() == {"overlays": 1} and path.stat().st_size > 0
 
     def test_a_folder_that_cannot_be(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

@@ -184,6 +184,11 @@ class TestVideo:
         with pytest.raises(SourceError, match="cannot be decoded"):
             open_source(f"file:{tmp_path / 'v.mp4'}")
 
+    def test_a_path_that_is_no_text_is_refused(self, tmp_path: Path) -> None:
+        path = _video(tmp_path / "video.mp4").rename(tmp_path / "video\udcff.mp4")
+        with pytest.raises(SourceError, match="is no text"):
+            open_source(f"file:{path}")
+
     def test_a_video_that_is_cut_off_ends_with_a_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -125,7 +125,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_the_run_with_their_own_code(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    process = start(tmp_path, {**folder_recipe(tmp_path, steps_per_epoch=200), "epochs": 200})
+    process = start(tmp_path, {**folder_recipe(tmp_path, steps_per_epoch=10), "epochs": 10_000})
     wait_for(tmp_path / "run" / "resume.ckpt", process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=200)

@@ -7,7 +7,6 @@ import importlib
 import os
 import sys
 from dataclasses import dataclass
-from importlib.metadata import metadata
 from typing import Protocol
 
 from fissura import __version__
@@ -105,7 +104,7 @@ def _missing(name: str, error: ModuleNotFoundError) -> MissingDependencyError:
         return MissingDependencyError(
             f"`fissura {name}` is not part of the installed package",
             expected="a checkout of the project: the wheel holds only what a vehicle needs",
-            fix=f"clone the project's repository ({_home()}), then in its folder: {in_checkout}",
+            fix=f"clone the project's repository, then in its folder: {in_checkout}",
         )
     if command.module.split(".")[0] in CHECKOUT_ONLY:
         fix = f"in the checkout: {in_checkout}"
@@ -114,10 +113,3 @@ def _missing(name: str, error: ModuleNotFoundError) -> MissingDependencyError:
     return MissingDependencyError(
         f"`fissura {name}` needs the Python package {missing!r}, which is not installed", fix=fix
     )
-
-
-def _home() -> str:
-    """The project's address, as the installed package states it."""
-    rows = metadata("fissura").get_all("Project-URL") or []
-    urls = dict(row.split(", ", 1) for row in rows)
-    return urls.get("Repository") or urls.get("Documentation") or "see its README"

@@ -34,6 +34,8 @@ from fissura.imaging.decode import MIN_LENGTH_PX
 from fissura.messages import ModelStamp
 from fissura.topics import check_serial
 
+logger = logging.getLogger(__name__)
+
 EPILOG = """
 sources:  folder:DIR[?downsample=N&fps=F&loop=true]   file:VIDEO[?realtime=true]
           synth:[?seed=N&count=N&width=W&height=H&gsd=MM]   v4l2:/dev/video0[?width=W&height=H&fps=F]
@@ -107,6 +109,15 @@ def run(arguments: argparse.Namespace) -> int:
             # Closing twice does nothing: this is for what goes wrong before the end of the run.
             stack.callback(partial(sinks[-1].close, FissuraError("ended unexpectedly")))
         deadline = Deadline(arguments.flush_timeout)
+        logger.info(
+            "mission %s: %s -> bundle %s, mode %s, %d output pixels a camera pixel along each axis, policy %s",
+            mission,
+            arguments.source,
+            bundle.manifest.name,
+            cascade.mode,
+            cascade.scale,
+            policy,
+        )
         try:
             with stopping_on_signals(pipeline.stop, deadline.cancel):
                 run_to_end(pipeline, sinks, deadline, arguments.max_frames)

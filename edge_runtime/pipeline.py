@@ -7,6 +7,7 @@ counted by its cause and the pipeline goes on.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 0.1  # how soon a signal is noticed while no frame comes
 READER_TIMEOUT_S = 2.0
+PROGRESS_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Pipeline:
         # By output, and whether the frame had a crack: what became of the frames that the output was given.
         self._taken: set[tuple[Sink, bool]] = set()
         self._refused: dict[tuple[Sink, bool], Exception] = {}
+        self._next_progress_s = time.monotonic() + PROGRESS_S
         self._stopping = False
         self.failure: FissuraError | None = None
         self.source_is_free = True
@@ -116,6 +119,7 @@ class Pipeline:
                 if frame is not None:
                     self._process(frame)
                     left = None if left is None else left - 1
+                    self._report_progress()
         finally:
             self.source_is_free = self._reader.stop(READER_TIMEOUT_S)
             self._counters.dropped("stopped", len(self._slot))
@@ -133,6 +137,15 @@ class Pipeline:
         """End after the frame in hand; `run` then raises the error. May be called from another thread."""
         self.failure = error
         self._stopping = True
+
+    def _report_progress(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_progress_s:
+            self._next_progress_s = now + PROGRESS_S
+            counts = self._counters.snapshot()
+            logger.info(
+                "%d frames, %.1f a second, %d detections", counts.frames, counts.frames_per_second, counts.detections
+            )
 
     def _process(self, frame: Frame) -> None:
         try:

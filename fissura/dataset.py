@@ -85,8 +85,16 @@ def find_dataset(name: str) -> Path:
     raise DatasetError(
         f"there is no data set {name!r}",
         expected=f"a folder, or one of: {', '.join(known)}" if known else "a folder that holds `images/` and `masks/`",
-        fix=f"did you mean {near[0]!r}?" if near else f"set {DATA_VARIABLE} to the folder that holds your data sets",
+        fix=f"did you mean {near[0]!r}?" if near else _where_sets_are(folder),
     )
+
+
+def _where_sets_are(folder: Path | None) -> str:
+    if folder is not None:
+        return "check the path"
+    value = os.environ.get(DATA_VARIABLE)
+    wanted = f"set {DATA_VARIABLE} to the folder that holds your data sets"
+    return f"{wanted}; it is {value!r}, which is no folder" if value else wanted
 
 
 def find_datasets(folder: Path) -> list[Path]:

@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train; prints the figures of the last epoch."""
     from train.config import load_recipe
     from train.fit import fit
+    from train.resume import RESUME_FILE
 
     overrides = dict(_parse_setting(text) for text in arguments.settings)
     if arguments.seed is not None:
@@ -43,7 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = load_recipe(arguments.recipe, overrides)
     folder: Path = arguments.out or Path("runs") / recipe.name
     start = time.monotonic()
-    metrics = fit(recipe, folder, resume=arguments.resume, progress=not arguments.quiet and sys.stderr.isatty())
+    try:
+        metrics = fit(recipe, folder, resume=arguments.resume, progress=not arguments.quiet and sys.stderr.isatty())
+    except (KeyboardInterrupt, SystemExit):
+        if (folder / RESUME_FILE).exists():
+            print(f"to go on: the same command with --resume; the last epoch is kept in {folder}", file=sys.stderr)
+        raise
     seconds = time.monotonic() - start
     if arguments.json:
         print(json.dumps({**metrics, "seconds": round(seconds, 1), "checkpoint": str(folder / "checkpoint")}, indent=2))

@@ -16,7 +16,7 @@ from pathlib import Path
 from edge_runtime.arguments import at_least, check_mission
 from edge_runtime.cascade import Cascade, open_cascade
 from edge_runtime.cli import model_stamp
-from edge_runtime.counters import Counters
+from edge_runtime.counters import Counters, Counts
 from edge_runtime.demo.broker import embedded_broker
 from edge_runtime.demo.report import FrameEntry, write_report
 from edge_runtime.demo.subscriber import Subscriber
@@ -25,6 +25,7 @@ from edge_runtime.pipeline import Pipeline, Task, run_to_end
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
 from edge_runtime.sources import open_source
+from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
 from fissura import __version__
 from fissura.bundle import Bundle, load_bundle
@@ -60,12 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         cascade = open_cascade(bundle, None, "onnxruntime", {})
         stack.callback(cascade.close)
+        source = open_source(f"folder:{_image_folder(arguments.images)}?downsample={bundle.manifest.scale}")
+        stack.callback(source.close)
         broker = nullcontext(parse_broker(arguments.broker)) if arguments.broker else embedded_broker()
         host, port = stack.enter_context(broker)
         folder = stack.enter_context(replacing_folder(arguments.out))
         subscriber = stack.enter_context(Subscriber(host, port, serial, mission))
         print(f"mission {mission}: {_way(bundle, cascade)}, MQTT {host}:{port}", flush=True)
-        expected = _stream(arguments, bundle, cascade, (host, port), folder, times, subscriber)
+        counts = _stream(arguments, bundle, cascade, source, (host, port), folder, times, subscriber)
         received = list(subscriber.received.values())
         facts = {
             "mission": mission,
@@ -75,13 +78,16 @@ def run(arguments: argparse.Namespace) -> int:
             "broker": f"{host}:{port}" + ("" if arguments.broker else " (amqtt, inside the demo)"),
             "fissura": __version__,
         }
+        if counts.drops:
+            facts["left out"] = ", ".join(f"{number} {cause}" for cause, number in counts.drops.items())
         write_report(folder / REPORT, frames=_entries(folder, received), stages_ms=times.all(), facts=facts)
     report = arguments.out / REPORT
     print(f"{len(received)} cracks, {time.monotonic() - started:.1f} s; the report: {report}")
     if arguments.open:
         webbrowser.open(report.resolve().as_uri())
-    if len(received) < expected:
-        print(f"error: {expected - len(received)} of {expected} messages did not arrive", file=sys.stderr)
+    if len(received) < counts.detections:
+        lacking = counts.detections - len(received)
+        print(f"error: {lacking} of {counts.detections} messages did not arrive", file=sys.stderr)
         return 1
     return 0
 
@@ -90,17 +96,16 @@ def _stream(
     arguments: argparse.Namespace,
     bundle: Bundle,
     cascade: Cascade,
+    source: Source,
     broker: tuple[str, int],
     folder: Path,
     times: StageTimes,
     subscriber: Subscriber,
-) -> int:
-    """Stream the images as a camera would and wait until every message has come back; returns how many there are."""
+) -> Counts:
+    """Stream the images as a camera would and wait until every message has come back; returns what was counted."""
     serial, mission = subscriber.serial, subscriber.mission_id
     counters, sinks = Counters(), list[Sink]()
-    with tempfile.TemporaryDirectory(prefix="fissura-demo-") as spool_folder, ExitStack() as stack:
-        source = open_source(f"folder:{_image_folder(arguments.images)}?downsample={bundle.manifest.scale}")
-        stack.callback(source.close)
+    with tempfile.TemporaryDirectory(prefix="fissura-demo-") as spool_folder:
         task = Task(serial, mission, model_stamp(bundle, cascade, None), gsd_mm_per_px=arguments.gsd)
         pipeline = Pipeline(source, cascade, sinks, task, "every_frame", counters, times)
         context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail)
@@ -110,11 +115,11 @@ def _stream(
         sinks.append(open_sink(f"mqtt://{place}:{port}", context, {"mqtt": spool}))
         sinks.append(open_sink(f"overlay:{folder / 'frames'}?format=jpg", context))
         run_to_end(pipeline, sinks, Deadline(FLUSH_TIMEOUT_S))
-    expected = counters.snapshot().detections
+    counts = counters.snapshot()
     deadline = time.monotonic() + ARRIVAL_TIMEOUT_S
-    while len(subscriber.received) < expected and time.monotonic() < deadline:
+    while len(subscriber.received) < counts.detections and time.monotonic() < deadline:
         time.sleep(0.02)
-    return expected
+    return counts
 
 
 def _check_out(out: Path) -> None:

@@ -56,6 +56,11 @@ def stage_rows(stages_ms: Mapping[str, Sequence[float]]) -> list[StageRow]:
     ]
 
 
+def count(things: Sequence[object], name: str) -> str:
+    """How many there are, in words: "1 frame", "2 frames"."""
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
 def write_report(
     path: Path, *, frames: Sequence[FrameEntry], stages_ms: Mapping[str, Sequence[float]], facts: Mapping[str, str]
 ) -> None:
@@ -69,12 +74,13 @@ def write_report(
     """
     template = files("edge_runtime.demo").joinpath("report.html.jinja").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    cracks = [(frame, crack) for frame in frames for crack in frame.detections]
+    cracks = [(frame, number, crack) for frame in frames for number, crack in enumerate(frame.detections, start=1)]
     page = environment.from_string(template).render(
         frames=frames,
         cracks=cracks,
-        in_mm=any(detection.crack.length_mm is not None for _, detection in cracks),
+        in_mm=any(detection.crack.length_mm is not None for _, _, detection in cracks),
         stages=stage_rows(stages_ms),
         facts=facts,
+        count=count,
     )
     write_text(path, page)

@@ -45,7 +45,11 @@ class FolderSource(Source):
             )
         self._paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
         if not self._paths:
-            raise SourceError(f"source folder {target!r} holds no image", expected=f"{', '.join(IMAGE_SUFFIXES)}")
+            raise SourceError(
+                f"source folder {target!r} holds no image",
+                expected=f"{', '.join(IMAGE_SUFFIXES)}",
+                fix=f"did you mean folder:{folder / 'images'}?" if (folder / "images").is_dir() else "",
+            )
         self._name = f"folder:{as_text(folder.name)}"
         self._config = config
         self._pacer = Pacer(config.fps)

@@ -130,6 +130,7 @@ def test_signals_end_the_run_with_their_own_code(tmp_path: Path, number: signal.
     process.send_signal(number)
     _, errors = process.communicate(timeout=200)
     assert process.returncode == code, errors
+    assert "--resume" in errors
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 

@@ -72,8 +72,9 @@ def test_every_received_crack_has_its_row(tmp_path: Path) -> None:
     ]
     write_report(tmp_path / "report.html", frames=frames, stages_ms={"fused": [10.0, 20.0, 90.0]}, facts={"a": "b"})
     page = Page((tmp_path / "report.html").read_text())
-    cells = [row[:4] for row in page.rows if row and row[0] == "131"]
-    assert cells == [["131", "41.5", "1.5", "3.2"], ["131", "12.0", "1.5", "3.2"]]
+    cells = [row[:5] for row in page.rows if row and row[0] == "131"]
+    assert cells == [["131", "1", "41.5", "1.5", "3.2"], ["131", "2", "12.0", "1.5", "3.2"]]
+    assert "2 cracks in 2 frames" in (tmp_path / "report.html").read_text()
     assert page.images == ["frames/131.jpg", "frames/163.jpg"]
     assert ["fused", "20.00"] in [row[:2] for row in page.rows]
 
@@ -87,7 +88,7 @@ def test_millimetres_appear_when_they_are_known(tmp_path: Path) -> None:
     )
     page = Page((tmp_path / "report.html").read_text())
     assert "length mm" in page.rows[0]
-    assert page.rows[1][4:7] == ["83.0", "3.0", "6.5"]
+    assert page.rows[1][5:8] == ["83.0", "3.0", "6.5"]
 
 
 def test_names_cannot_inject_markup(tmp_path: Path) -> None:

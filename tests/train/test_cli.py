@@ -134,11 +134,22 @@ def test_signals_end_the_run_with_their_own_code(tmp_path: Path, number: signal.
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
+def heed_interrupts() -> None:
+    """A shell starts its background jobs with SIGINT ignored, and whatever they start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(folder: Path, recipe: dict[str, object]) -> subprocess.Popen[str]:
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
     words = [sys.executable, "-m", "fissura", "train", str(path), "--out", str(folder / "run"), "--quiet"]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        words,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+    )
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:

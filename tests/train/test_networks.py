@@ -128,7 +128,7 @@ def reach(network: nn.Module, scale: int, position: int) -> int:
     [
         ({"name": "vnet"}, "unknown network 'vnet'"),
         ({"name": "unet", "width": [4, 8]}, "width"),
-        ({"name": "unet", "widths": [4]}, "two levels or more"),
+        ({"name": "unet", "widths": [4]}, "at least 2 items"),
         ({"name": "unet", "widths": "wide"}, "widths"),
         ({}, "unknown network None"),
     ],

@@ -49,4 +49,5 @@ def build_network(table: dict[str, NetworkEntry], options: dict[str, Any]) -> nn
     Raises:
         ConfigError: see `network_config`.
     """
-    return table[options["name"]].network(**network_config(table, options).model_dump())
+    config = network_config(table, options)
+    return table[options["name"]].network(**config.model_dump())

@@ -87,10 +87,7 @@ def _describe(manifest: Manifest, identity: str) -> Iterator[str]:
         header = ("threshold chosen on", "data", "images", "tolerance px", "f1", "recall")
         yield format_table(header, rows, right=(2, 3, 4, 5))
     yield ""
-    yield format_table(
-        ("score", "value"),
-        [(name, f"{value:,.0f}" if value >= 1000 else f"{value:.4g}") for name, value in lineage.metrics.items()],
-    )
+    yield format_table(("score", "value"), [(name, _figure(value)) for name, value in lineage.metrics.items()])
     yield ""
     yield f"trained on     data {lineage.dataset_fingerprint[:16]}..., seed {lineage.seed}"
     yield f"versions       {', '.join(f'{name} {version}' for name, version in sorted(lineage.versions.items()))}"

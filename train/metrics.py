@@ -1,4 +1,4 @@
-"""The evaluation protocol as a torchmetrics metric, so that several processes pool their images."""
+"""The evaluation protocol as a torchmetrics metric; its counts can be pooled over processes."""
 
 from __future__ import annotations
 

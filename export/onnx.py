@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import onnx
 import torch
@@ -36,7 +36,7 @@ class ExportedGraph:
     onnx: bytes
     input: GraphInput
     output: GraphOutput
-    halo: int
+    halo: int | None
 
     @property
     def file(self) -> str:
@@ -126,24 +126,21 @@ def _multiple(model: CrackModel, role: Role) -> int:
     """What height and width of the input must be multiples of, in pixels."""
     if role == "segmentation":
         return frame_multiple(model, "segmentation")
-    own = _integer(model.super_resolution, "stride")
+    assert model.super_resolution is not None, "a model without super-resolution has no such role"
+    own = model.super_resolution.stride
     return own if role == "super_resolution" else math.lcm(own, frame_multiple(model, "fused"))
 
 
-def _halo(model: CrackModel, role: Role) -> int:
-    """Context that an output pixel depends on, to each side, in input pixels."""
+def _halo(model: CrackModel, role: Role) -> int | None:
+    """Context that an output pixel depends on, to each side, in input pixels; None for the whole frame."""
     if role == "segmentation":
-        return _integer(model.segmentation, "halo")
-    own = _integer(model.super_resolution, "halo")
+        return model.segmentation.halo
+    assert model.super_resolution is not None, "a model without super-resolution has no such role"
+    own = model.super_resolution.halo
     if role == "super_resolution":
         return own
     # The segmentation's context is counted in enlarged pixels.
-    return own + -(-_integer(model.segmentation, "halo") // model.scale)
-
-
-def _integer(network: nn.Module | None, name: str) -> int:
-    value: Any = getattr(network, name)
-    return int(value)
+    return None if model.segmentation.halo is None else own + -(-model.segmentation.halo // model.scale)
 
 
 def _strip(proto: onnx.ModelProto) -> None:

@@ -64,8 +64,8 @@ class Graph(_Document):
     input: GraphInput
     output: GraphOutput
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    halo: int = Field(
-        0, ge=0, description="pixels of context, in input pixels, beyond which the output no longer changes"
+    halo: int | None = Field(
+        0, ge=0, description="pixels of context that an output pixel depends on at most; null: the whole frame"
     )
     threshold: float | None = Field(
         None, gt=0, lt=1, description="probability at and above which a pixel is crack (ODS on the calibration list)"

@@ -111,7 +111,7 @@ def _graph_row(role: str, graph: Graph) -> tuple[str, ...]:
         f"multiples of {feed.multiple}, from {feed.min_size}{largest}",
         graph.output.kind,
         str(graph.output.scale),
-        str(graph.halo),
+        "frame" if graph.halo is None else str(graph.halo),
         "-" if graph.threshold is None else f"{graph.threshold:.3f}",
     )
 

@@ -11,37 +11,12 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from fissura.config import Config, checked_section, load_config
 from fissura.errors import ConfigError
 from train.data.augment import AugmentConfig
-from train.data.sets import SetConfig
+from train.data.config import DataConfig
 from train.losses import build_loss
 from train.model import ModelConfig
+from train.optimiser import OptimiserConfig
 
 RECIPES = Path(__file__).parent / "recipes"
-
-
-class DataConfig(Config):
-    """Which images, in which portions."""
-
-    train: tuple[SetConfig, ...] = Field(min_length=1)
-    validation: tuple[SetConfig, ...] = Field(min_length=1)
-    batch_size: PositiveInt = 2
-    steps_per_epoch: PositiveInt | None = Field(None, description="null: each image once an epoch")
-    crop: tuple[PositiveInt, PositiveInt] | None = Field(
-        None, description="height, width of random crops, pixels; null: whole images, which must then share one size"
-    )
-    workers: int = Field(1, ge=0, description="processes that load and augment images; 0: none beside the trainer")
-
-
-class OptimiserConfig(Config):
-    """Adam and its learning rate over time.
-
-    `one_cycle` rises to `learning_rate` over the first `warm_up` share of the steps and falls to zero by cosine.
-    """
-
-    learning_rate: float = Field(3e-4, gt=0)
-    schedule: Literal["constant", "one_cycle"] = "constant"
-    warm_up: float = Field(0.1, gt=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
-    clip_norm: float | None = Field(None, gt=0)
 
 
 class JointConfig(Config):

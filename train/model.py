@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from fissura.config import Config, checked_section
 from train.networks import NETWORKS, SUPER_RESOLUTION_NETWORKS, build_network, network_config
+from train.networks.dbpn import Dbpn
+from train.networks.network import CrackNetwork
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -42,19 +44,23 @@ class CrackModel(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, segmentation: nn.Module, super_resolution: nn.Module | None, config: ModelConfig) -> None:
+    def __init__(self, segmentation: CrackNetwork, super_resolution: Dbpn | None, config: ModelConfig) -> None:
         super().__init__()
         self.segmentation = segmentation
         self.super_resolution = super_resolution
-        self.scale: int = 1 if super_resolution is None else super_resolution.scale  # type: ignore[assignment]
-        self.stride: int = segmentation.stride  # type: ignore[assignment]
+        self.scale = 1 if super_resolution is None else super_resolution.scale
+        self.stride = segmentation.stride
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1))
 
     def segment(self, image: Tensor) -> Tensor:
-        """Logits (N, 1, H, W) of an image (N, 3, H, W) in [0, 1]; H and W multiples of `stride`."""
+        """Logits (N, 1, H, W) of an image (N, 3, H, W) in [0, 1]."""
         logits: Tensor = self.segmentation((image - self.mean) / self.std)
         return logits
+
+    def training_logits(self, image: Tensor) -> tuple[Tensor, ...]:
+        """What the segmentation loss is summed over; see `CrackNetwork.training_logits`."""
+        return self.segmentation.training_logits((image - self.mean) / self.std)
 
     def enlarge(self, frame: Tensor) -> Tensor:
         """Image (N, 3, scale*H, scale*W) in [0, 1] of a low-resolution frame (N, 3, H, W) in [0, 1]."""

@@ -17,8 +17,10 @@ from fissura.errors import TrainingError
 from fissura.imaging.images import Mask, RgbImage
 from fissura.imaging.resample import frame_of
 from train.config import Recipe
+from train.losses.loss import Loss
 from train.metrics import Ods
 from train.model import CrackModel
+from train.optimiser import build_optimiser
 from train.predict import Mode, predict
 
 
@@ -27,12 +29,12 @@ class CrackTask(pl.LightningModule):
 
     Args:
         model: the networks.
-        loss: called as ``loss(logits, target)``.
+        loss: called as ``loss(logits, target, distance)``.
         recipe: optimiser, joint loss and evaluation.
         total_steps: optimiser steps of the whole run, for the learning-rate schedule.
     """
 
-    def __init__(self, model: CrackModel, loss: nn.Module, recipe: Recipe, total_steps: int) -> None:
+    def __init__(self, model: CrackModel, loss: Loss, recipe: Recipe, total_steps: int) -> None:
         super().__init__()
         self.model, self.loss, self.recipe, self.total_steps = model, loss, recipe, total_steps
         self.modes: tuple[Mode, ...] = (
@@ -46,27 +48,29 @@ class CrackTask(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         image = batch["image"].to(memory_format=torch.channels_last)
         if self.model.super_resolution is None:
-            loss = self._segmentation_loss(image, batch["mask"])
+            loss = self._segmentation_loss(image, batch)
         else:
-            loss = self._joint_loss(batch["frame"].to(memory_format=torch.channels_last), image, batch["mask"])
+            loss = self._joint_loss(batch["frame"].to(memory_format=torch.channels_last), image, batch)
         self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(image))
         return loss
 
-    def _segmentation_loss(self, image: Tensor, mask: Tensor) -> Tensor:
-        # Sums over all pixels of a batch lose their meaning in bf16: losses run in fp32.
-        logits = self.model.segment(image).float()
-        loss: Tensor = self.loss(logits, mask)
-        return loss
+    def _segmentation_loss(self, image: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        total = torch.zeros((), device=image.device)
+        for output in self.model.training_logits(image):
+            mask, distance = (_centre(batch.get(key), output.shape[-2:]) for key in ("mask", "distance"))
+            # Sums over all pixels of a batch lose their meaning in bf16: losses run in fp32.
+            total = total + self.loss(output.float(), mask, distance)
+        return total
 
-    def _joint_loss(self, frame: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    def _joint_loss(self, frame: Tensor, image: Tensor, batch: dict[str, Tensor]) -> Tensor:
         joint = self.recipe.joint
         assert joint is not None, "a recipe with super-resolution has a joint loss"
         enlarged = self.model.enlarge(frame)
         pixels = F.l1_loss(enlarged.float(), image)
-        cracks = self._segmentation_loss(enlarged.clamp(0, 1), mask)
+        cracks = self._segmentation_loss(enlarged.clamp(0, 1), batch)
         if joint.high_resolution:
             share = joint.high_resolution
-            cracks = (1 - share) * cracks + share * self._segmentation_loss(image, mask)
+            cracks = (1 - share) * cracks + share * self._segmentation_loss(image, batch)
         return (1 - joint.beta) * pixels + joint.beta * cracks
 
     def on_train_epoch_end(self) -> None:
@@ -111,13 +115,12 @@ class CrackTask(pl.LightningModule):
         return metric
 
     def configure_optimizers(self) -> Any:
-        options = self.recipe.optimiser
-        optimiser = torch.optim.Adam(
-            self.model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
-        )
-        if options.schedule == "constant":
-            return optimiser
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, options.learning_rate, total_steps=self.total_steps, pct_start=options.warm_up
-        )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return build_optimiser(self.recipe.optimiser, self.model.parameters(), self.total_steps)
+
+
+def _centre(truth: Tensor | None, size: torch.Size) -> Tensor | None:
+    """The middle of a map, for networks that label only the middle of a patch."""
+    if truth is None:
+        return None
+    top, left = ((have - want) // 2 for have, want in zip(truth.shape[-2:], size, strict=True))
+    return truth[..., top : top + size[0], left : left + size[1]]

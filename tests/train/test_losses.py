@@ -111,7 +111,7 @@ def test_masks_are_read_at_one_half(options: dict[str, Any]) -> None:
     [
         ({"name": "wce"}, "unknown loss 'wce'"),
         ({"name": "wce_exp", "betta": 1}, "betta"),
-        ({"name": "holistic", "wce": {"name": "wce_expo"}}, "unknown loss 'wce_expo'"),
+        ({"name": "holistic", "wce": {"name": "wce_expo"}}, "unknown weighted cross-entropy 'wce_expo'"),
     ],
 )
 def test_wrong_losses_are_refused(options: dict[str, Any], message: str) -> None:

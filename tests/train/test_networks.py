@@ -42,7 +42,7 @@ SMALL = {
 def test_segmentation_networks_keep_the_size_and_learn_everywhere(name: str) -> None:
     torch.manual_seed(0)
     network = build_network(NETWORKS, SMALL[name])
-    stride = int(network.stride)  # type: ignore[call-overload]
+    stride = network.stride
     logits = network(torch.randn(2, 3, 3 * stride, 5 * stride))
     assert logits.shape == (2, 1, 3 * stride, 5 * stride)
     assert_learns(network, logits)

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
-from fissura.config import Config, parse_config
+from fissura.config import parse_config
 from fissura.errors import ConfigError
-from train.losses.bce import Bce, BceConfig
-from train.losses.holistic import Holistic, HolisticConfig
-from train.losses.jaccard import Jaccard, JaccardConfig
-from train.losses.wce import WceExp, WceExpConfig
+from train.losses.bce import Bce
+from train.losses.holistic import Holistic
+from train.losses.jaccard import Jaccard
+from train.losses.loss import Loss
+from train.losses.wce import WceExp
 
-
-@dataclass(frozen=True)
-class LossEntry:
-    """A loss, the configuration class beside it, and how one is made of the other."""
-
-    config: type[Config]
-    build: Callable[[Any], nn.Module]
-
-
-def _holistic(config: HolisticConfig) -> Holistic:
-    return Holistic(build_loss(config.wce), Jaccard(config.smooth), config.a, config.b)
-
-
-LOSSES: dict[str, LossEntry] = {
-    "bce": LossEntry(BceConfig, lambda config: Bce()),
-    "wce_exp": LossEntry(WceExpConfig, lambda config: WceExp(**config.model_dump())),
-    "jaccard": LossEntry(JaccardConfig, lambda config: Jaccard(**config.model_dump())),
-    "holistic": LossEntry(HolisticConfig, _holistic),
+LOSSES: dict[str, type[Loss]] = {
+    "bce": Bce,
+    "wce_exp": WceExp,
+    "jaccard": Jaccard,
+    "holistic": Holistic,
 }
 
 
-def build_loss(options: dict[str, Any]) -> nn.Module:
+def build_loss(options: dict[str, Any]) -> Loss:
     """Build a loss from ``{"name": ..., option: value, ...}``.
 
     Raises:
@@ -46,5 +30,5 @@ def build_loss(options: dict[str, Any]) -> nn.Module:
     name = values.pop("name", None)
     if not isinstance(name, str) or name not in LOSSES:
         raise ConfigError(f"unknown loss {name!r}", expected=f"one of: {', '.join(LOSSES)}")
-    entry = LOSSES[name]
-    return entry.build(parse_config(entry.config, values, origin=name))
+    loss = LOSSES[name]
+    return loss(**parse_config(loss.config, values, origin=name).model_dump())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fissura.config import Config
+from train.losses.loss import Loss
 
 
 class JaccardConfig(Config):
@@ -14,7 +15,7 @@ class JaccardConfig(Config):
     smooth: float = 1.0
 
 
-class Jaccard(nn.Module):
+class Jaccard(Loss):
     """``1 - (sum y p + s) / (sum y + sum p - sum y p + s)`` over the whole batch.
 
     Shape:
@@ -23,6 +24,8 @@ class Jaccard(nn.Module):
     Reference:
         paper 000, equation (7), lambda = 1.
     """
+
+    config = JaccardConfig
 
     def __init__(self, smooth: float = 1.0) -> None:
         super().__init__()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fissura.config import Config
+from train.losses.loss import Loss
 
 
 class WceExpConfig(Config):
@@ -17,7 +18,7 @@ class WceExpConfig(Config):
     base: float = 10.0
 
 
-class WceExp(nn.Module):
+class WceExp(Loss):
     """Mean of ``q y softplus(-z) + (1-y) softplus(z)`` with ``q = beta * base^(gamma (2 alpha - 1))``.
 
     `alpha` is the share of background pixels in the batch, so a batch without cracks has the finite q = 10 beta,
@@ -32,6 +33,8 @@ class WceExp(nn.Module):
     Reference:
         paper 000, equations (2) and (6).
     """
+
+    config = WceExpConfig
 
     def __init__(self, beta: float = 0.75, gamma: float = 1.0, base: float = 10.0) -> None:
         super().__init__()

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from torch import nn
-
-from fissura.config import Config, parse_config
+from fissura.config import parse_config
 from fissura.errors import ConfigError
-from train.networks.dbpn import Dbpn, DbpnConfig
-from train.networks.unet import UNet, UNetConfig
+from train.networks.dbpn import Dbpn
+from train.networks.network import CrackNetwork, NetworkConfig
+from train.networks.unet import UNet
 
-
-@dataclass(frozen=True)
-class NetworkEntry:
-    """A network class and the configuration class beside it."""
-
-    network: type[nn.Module]
-    config: type[Config]
-
-
-NETWORKS: dict[str, NetworkEntry] = {
-    "unet": NetworkEntry(UNet, UNetConfig),
+NETWORKS: dict[str, type[CrackNetwork]] = {
+    "unet": UNet,
 }
 
-SUPER_RESOLUTION_NETWORKS: dict[str, NetworkEntry] = {
-    "dbpn": NetworkEntry(Dbpn, DbpnConfig),
+SUPER_RESOLUTION_NETWORKS: dict[str, type[Dbpn]] = {
+    "dbpn": Dbpn,
 }
 
+Network = TypeVar("Network", CrackNetwork, Dbpn)
 
-def network_config(table: dict[str, NetworkEntry], options: dict[str, Any]) -> Config:
+
+def network_config(table: Mapping[str, type[Network]], options: dict[str, Any]) -> NetworkConfig:
     """The options of a network, checked; `options` is ``{"name": ..., option: value, ...}``.
 
     Raises:
@@ -43,11 +35,11 @@ def network_config(table: dict[str, NetworkEntry], options: dict[str, Any]) -> C
     return parse_config(table[name].config, values, origin=name)
 
 
-def build_network(table: dict[str, NetworkEntry], options: dict[str, Any]) -> nn.Module:
+def build_network(table: Mapping[str, type[Network]], options: dict[str, Any]) -> Network:
     """Build a network.
 
     Raises:
         ConfigError: see `network_config`.
     """
     config = network_config(table, options)
-    return table[options["name"]].network(**config.model_dump())
+    return table[options["name"]](**config.model_dump())

@@ -6,20 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+from typing_extensions import Self
 
-from fissura.config import Config
+from train.networks.network import NetworkConfig
 
 # kernel, stride, padding of the projection units by scale (Haris et al. 2018, section 4.1)
 PROJECTION = {2: (6, 2, 2), 4: (8, 4, 2), 8: (12, 8, 2)}
 
 
-class DbpnConfig(Config):
+class DbpnConfig(NetworkConfig):
     """Size of a DBPN.
 
     `residual` adds the bilinearly enlarged input to the output: a light net then starts at that image instead of
@@ -32,6 +33,10 @@ class DbpnConfig(Config):
     features: PositiveInt = 256
     residual: bool = False
 
+    def narrowed(self, share: float) -> Self:
+        width, features = (max(1, round(value * share)) for value in (self.width, self.features))
+        return self.model_copy(update={"width": width, "features": features})
+
 
 class Dbpn(nn.Module):
     """Alternates up- and down-projection, every unit seeing all earlier maps of its own resolution.
@@ -43,6 +48,7 @@ class Dbpn(nn.Module):
         Haris, Shakhnarovich, Ukita 2018, figure 5 and equations (7)-(14); paper 004 section III.
     """
 
+    config: ClassVar[type[NetworkConfig]] = DbpnConfig
     stride = 1
 
     def __init__(

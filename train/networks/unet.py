@@ -11,31 +11,35 @@ from itertools import pairwise
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+from typing_extensions import Self
 
-from fissura.config import Config
+from train.networks.network import CrackNetwork, NetworkConfig
 
 
-class UNetConfig(Config):
+class UNetConfig(NetworkConfig):
     """Widths of the levels, from full resolution down."""
 
     widths: tuple[PositiveInt, ...] = Field((64, 128, 256, 512, 1024), min_length=2)
 
+    def narrowed(self, share: float) -> Self:
+        return self.model_copy(update={"widths": tuple(max(1, round(width * share)) for width in self.widths)})
 
-class UNet(nn.Module):
+
+class UNet(CrackNetwork):
     """Encoder of max pooling, decoder of 2x2 transposed convolutions, skips by concatenation.
-
-    Shape:
-        input (N, in_channels, H, W) with H and W multiples of `stride`; output logits (N, 1, H, W).
 
     Reference:
         paper 000, section III-A; Ronneberger et al. 2015. He-normal initialisation (paper 000's code base).
     """
+
+    config = UNetConfig
 
     def __init__(self, widths: Sequence[int] = (64, 128, 256, 512, 1024), in_channels: int = 3) -> None:
         super().__init__()
         if len(widths) < 2:
             raise ValueError(f"a U-Net needs two levels or more, found widths {tuple(widths)}")
         self.stride = 2 ** (len(widths) - 1)
+        self.halo = _halo(len(widths))
         self.encoders = nn.ModuleList(_double_conv(a, b) for a, b in pairwise((in_channels, *widths)))
         pairs = list(pairwise(widths))[::-1]
         self.ups = nn.ModuleList(nn.ConvTranspose2d(deep, shallow, 2, stride=2) for shallow, deep in pairs)
@@ -50,16 +54,7 @@ class UNet(nn.Module):
         # He's variance on the last layer would start with logits in the tens: a loss of that size teaches nothing.
         nn.init.xavier_normal_(self.head.weight)
 
-    @property
-    def halo(self) -> int:
-        """Pixels of context that an output pixel depends on, to each side (its receptive field's half, rounded up)."""
-        levels = len(self.encoders)
-        encoder = sum(2 * 2**level for level in range(levels)) + sum(2**level for level in range(levels - 1))
-        decoder = sum(2 * 2**level for level in range(levels - 1))
-        total = encoder + decoder
-        return -(-total // self.stride) * self.stride
-
-    def forward(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> tuple[Tensor, ...]:
         skips: list[Tensor] = []
         for encoder in self.encoders[:-1]:
             x = encoder(x)
@@ -68,8 +63,15 @@ class UNet(nn.Module):
         x = self.encoders[-1](x)
         for up, decoder in zip(self.ups, self.decoders, strict=True):
             x = decoder(torch.cat([skips.pop(), up(x)], dim=1))
-        logits: Tensor = self.head(x)
-        return logits
+        return (self.head(x),)
+
+
+def _halo(levels: int) -> int:
+    """Half of the receptive field, rounded up to whole strides."""
+    stride = 2 ** (levels - 1)
+    encoder = sum(2 * 2**level for level in range(levels)) + sum(2**level for level in range(levels - 1))
+    decoder = sum(2 * 2**level for level in range(levels - 1))
+    return -(-(encoder + decoder) // stride) * stride
 
 
 def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:

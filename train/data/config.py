@@ -1,0 +1,21 @@
+"""What a recipe says of its data."""
+
+from __future__ import annotations
+
+from pydantic import Field, PositiveInt
+
+from fissura.config import Config
+from train.data.sets import SetConfig
+
+
+class DataConfig(Config):
+    """Which images, in which portions."""
+
+    train: tuple[SetConfig, ...] = Field(min_length=1)
+    validation: tuple[SetConfig, ...] = Field(min_length=1)
+    batch_size: PositiveInt = 2
+    steps_per_epoch: PositiveInt | None = Field(None, description="null: each image once an epoch")
+    crop: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="height, width of random crops, pixels; null: whole images, which must then share one size"
+    )
+    workers: int = Field(1, ge=0, description="processes that load and augment images; 0: none beside the trainer")

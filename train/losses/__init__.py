@@ -7,16 +7,55 @@ from typing import Any
 from fissura.config import parse_config
 from fissura.errors import ConfigError
 from train.losses.bce import Bce
+from train.losses.boundary import Boundary
+from train.losses.combo import BoundaryCombo, Combo, GeneralizedBoundaryCombo
+from train.losses.dice import BceDice, Dice
+from train.losses.f1 import F1Log, PseudoF1
+from train.losses.focal import AsymmetricFocal, Focal, FocalMargin, LargeMargin
+from train.losses.generalized_dice import GeneralizedDice
 from train.losses.holistic import Holistic
+from train.losses.hybrid_focal import HybridFocal, HybridFocalMargin
+from train.losses.inverse_frequency import InverseFrequency
 from train.losses.jaccard import Jaccard
 from train.losses.loss import Loss
-from train.losses.wce import WceExp
+from train.losses.skeleton_recall import SkeletonRecall
+from train.losses.soft_cldice import SoftClDice
+from train.losses.tversky import FocalTversky, Tversky
+from train.losses.unified_focal import UnifiedFocal
+from train.losses.wce import WceExp, WceFixed, WceLog, WcePower, WceXie
+from train.losses.wce_positive import WcePositive
 
 LOSSES: dict[str, type[Loss]] = {
     "bce": Bce,
+    "wce_xie": WceXie,
+    "wce_fixed": WceFixed,
+    "wce_power": WcePower,
+    "wce_log": WceLog,
     "wce_exp": WceExp,
+    "wce_positive": WcePositive,
+    "inverse_frequency": InverseFrequency,
     "jaccard": Jaccard,
     "holistic": Holistic,
+    "focal": Focal,
+    "asymmetric_focal": AsymmetricFocal,
+    "large_margin": LargeMargin,
+    "focal_margin": FocalMargin,
+    "dice": Dice,
+    "bce_dice": BceDice,
+    "tversky": Tversky,
+    "focal_tversky": FocalTversky,
+    "hybrid_focal": HybridFocal,
+    "hybrid_focal_margin": HybridFocalMargin,
+    "unified_focal": UnifiedFocal,
+    "f1_log": F1Log,
+    "pseudo_f1": PseudoF1,
+    "boundary": Boundary,
+    "generalized_dice": GeneralizedDice,
+    "combo": Combo,
+    "boundary_combo": BoundaryCombo,
+    "generalized_boundary_combo": GeneralizedBoundaryCombo,
+    "soft_cldice": SoftClDice,
+    "skeleton_recall": SkeletonRecall,
 }
 
 

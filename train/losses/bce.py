@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from fissura.config import Config
+from train.losses.cross_entropy import cross_entropy
 from train.losses.loss import Loss
-from train.losses.wce import weighted_cross_entropy
 
 
 class BceConfig(Config):
@@ -22,5 +22,5 @@ class Bce(Loss):
 
     config = BceConfig
 
-    def forward(self, logits: Tensor, target: Tensor, distance: Tensor | None = None) -> Tensor:
-        return weighted_cross_entropy(logits, target > 0.5, 1.0)
+    def value(self, logits: Tensor, crack: Tensor, distance: Tensor | None) -> Tensor:
+        return cross_entropy(logits, crack)

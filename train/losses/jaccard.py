@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import torch
+from pydantic import Field
 from torch import Tensor
 
 from fissura.config import Config
 from train.losses.loss import Loss
+from train.losses.overlap import LEAST_SMOOTH, overlap
 
 
 class JaccardConfig(Config):
     """`smooth` is the lambda of the equation: keeps an empty batch finite."""
 
-    smooth: float = 1.0
+    smooth: float = Field(1.0, ge=0)
 
 
 class Jaccard(Loss):
     """``1 - (sum y p + s) / (sum y + sum p - sum y p + s)`` over the whole batch.
 
+    Args:
+        smooth: s; see `JaccardConfig`.
+
     Shape:
-        logits, target (N, 1, H, W); scalar in [0, 1).
+        logits, target (N, 1, H, W); scalar in [0, 1].
 
     Reference:
-        paper 000, equation (7), lambda = 1.
+        paper 000, equations (9) and (10), lambda = 1.
     """
 
     config = JaccardConfig
 
     def __init__(self, smooth: float = 1.0) -> None:
         super().__init__()
-        self.smooth = smooth
+        self.smooth = max(smooth, LEAST_SMOOTH)
 
-    def forward(self, logits: Tensor, target: Tensor, distance: Tensor | None = None) -> Tensor:
-        crack = (target > 0.5).to(logits.dtype)
-        p = torch.sigmoid(logits)
-        intersection = (crack * p).sum()
-        union = crack.sum() + p.sum() - intersection
-        return 1 - (intersection + self.smooth) / (union + self.smooth)
+    def value(self, logits: Tensor, crack: Tensor, distance: Tensor | None) -> Tensor:
+        found = overlap(logits, crack, "batch")
+        union = found.cracks + found.false_alarms
+        return ((union - found.hits) / (union + self.smooth)).squeeze()  # one minus the index, without cancellation

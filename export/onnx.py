@@ -134,13 +134,13 @@ def _multiple(model: CrackModel, role: Role) -> int:
 def _halo(model: CrackModel, role: Role) -> int | None:
     """Context that an output pixel depends on, to each side, in input pixels; None for the whole frame."""
     if role == "segmentation":
-        return model.segmentation.halo
+        return model.halo
     assert model.super_resolution is not None, "a model without super-resolution has no such role"
     own = model.super_resolution.halo
     if role == "super_resolution":
         return own
     # The segmentation's context is counted in enlarged pixels.
-    return None if model.segmentation.halo is None else own + -(-model.segmentation.halo // model.scale)
+    return None if model.halo is None else own + -(-model.halo // model.scale)
 
 
 def _strip(proto: onnx.ModelProto) -> None:

@@ -80,7 +80,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"checkpoint {folder} is damaged: {error}", fix="train again, or copy it again"
         ) from error
-    model = build_model(record.model)
+    model = build_model(record.model, pretrained=False)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

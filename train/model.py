@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from fissura.config import Config, checked_section
@@ -14,13 +14,19 @@ from train.networks.dbpn import Dbpn
 from train.networks.network import CrackNetwork
 
 Positive = Annotated[float, Field(gt=0)]
+PLAIN = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 class ModelConfig(Config):
-    """Networks by name with their options, and how pixels are normalised."""
+    """Networks by name with their options, and how pixels are normalised before the segmentation.
+
+    `fixed` takes `mean` off and divides by `std`. `instance` takes each image's own mean and standard deviation,
+    channel by channel (paper 004's code does so between its two networks); `mean` and `std` then have no say.
+    """
 
     segmentation: dict[str, Any] = Field(default_factory=lambda: {"name": "unet"})
     super_resolution: dict[str, Any] | None = None
+    normalisation: Literal["fixed", "instance"] = "fixed"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[Positive, Positive, Positive] = (0.25, 0.25, 0.25)
 
@@ -33,6 +39,19 @@ class ModelConfig(Config):
     @classmethod
     def _super_resolution(cls, options: dict[str, Any] | None) -> dict[str, Any] | None:
         return options and checked_section(options, lambda: network_config(SUPER_RESOLUTION_NETWORKS, options))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _instance_starts_from_plain_pixels(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("normalisation") == "instance":
+            return {"mean": PLAIN[0], "std": PLAIN[1], **values}  # so the bundle's manifest states them as they are
+        return values
+
+    @model_validator(mode="after")
+    def _instance_stands_alone(self) -> ModelConfig:
+        if self.normalisation == "instance" and (self.mean, self.std) != PLAIN:
+            raise ValueError("`mean` and `std` have no say in `normalisation: instance`: leave them out")
+        return self
 
 
 class CrackModel(nn.Module):
@@ -50,17 +69,23 @@ class CrackModel(nn.Module):
         self.super_resolution = super_resolution
         self.scale = 1 if super_resolution is None else super_resolution.scale
         self.stride = segmentation.stride
+        self.normalisation = config.normalisation
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1))
 
+    @property
+    def halo(self) -> int | None:
+        """Pixels of context of `segment`, to each side; None where an output pixel depends on the whole image."""
+        return None if self.normalisation == "instance" else self.segmentation.halo
+
     def segment(self, image: Tensor) -> Tensor:
         """Logits (N, 1, H, W) of an image (N, 3, H, W) in [0, 1]."""
-        logits: Tensor = self.segmentation((image - self.mean) / self.std)
+        logits: Tensor = self.segmentation(self._normalised(image))
         return logits
 
     def training_logits(self, image: Tensor) -> tuple[Tensor, ...]:
         """What the segmentation loss is summed over; see `CrackNetwork.training_logits`."""
-        return self.segmentation.training_logits((image - self.mean) / self.std)
+        return self.segmentation.training_logits(self._normalised(image))
 
     def enlarge(self, frame: Tensor) -> Tensor:
         """Image (N, 3, scale*H, scale*W) in [0, 1] of a low-resolution frame (N, 3, H, W) in [0, 1]."""
@@ -74,10 +99,39 @@ class CrackModel(nn.Module):
             return self.segment(frame)
         return self.segment(self.enlarge(frame).clamp(0, 1))
 
+    def _normalised(self, image: Tensor) -> Tensor:
+        if self.normalisation == "fixed":
+            return (image - self.mean) / self.std
+        # One operator, also in the exported graph: engines sum in fp32 inside it even where the rest is fp16.
+        # torch's, since nn.functional's refuses an image of one pixel. Sums lose their meaning in bf16, hence `float`.
+        return torch.instance_norm(
+            image.float(),
+            weight=None,
+            bias=None,
+            running_mean=None,
+            running_var=None,
+            use_input_stats=True,
+            momentum=0.0,
+            eps=1e-5,  # nn.InstanceNorm2d's, which paper 004's code uses
+            cudnn_enabled=image.is_cuda,
+        )
 
-def build_model(config: ModelConfig) -> CrackModel:
-    """Build the networks that a configuration names."""
-    segmentation = build_network(NETWORKS, config.segmentation)
+
+def build_model(config: ModelConfig, *, pretrained: bool = True) -> CrackModel:
+    """Build the networks that a configuration names.
+
+    Args:
+        config: names and options.
+        pretrained: start from the `weights` file that the options of a network name. False for whoever brings all
+            weights, so that the file need not be there.
+
+    Raises:
+        ConfigError, CheckpointError: see `train.networks.pretrained.load_pretrained`.
+    """
+    options = dict(config.segmentation)
+    if not pretrained:
+        options.pop("weights", None)
+    segmentation = build_network(NETWORKS, options)
     super_resolution = None
     if config.super_resolution is not None:
         super_resolution = build_network(SUPER_RESOLUTION_NETWORKS, config.super_resolution)

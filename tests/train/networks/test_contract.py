@@ -1,0 +1,112 @@
+"""What every network of the tables must do, at a narrow width: any size in, the same size out, learn, be narrowed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from fissura.errors import ConfigError
+from train.networks import NETWORKS, SUPER_RESOLUTION_NETWORKS, build_network, network_config
+from train.networks.count import count
+from train.networks.network import CrackNetwork, NetworkConfig
+
+
+def narrow_options(config: type[NetworkConfig], name: str) -> dict[str, object]:
+    return {"name": name, **config().narrowed(1 / 16).model_dump()}
+
+
+def narrow(name: str) -> CrackNetwork:
+    torch.manual_seed(0)
+    return build_network(NETWORKS, narrow_options(NETWORKS[name].config, name))
+
+
+def assert_learns(network: nn.Module, outputs: tuple[torch.Tensor, ...]) -> None:
+    """Every parameter gets a finite gradient, and none of them only zeros."""
+    sum((output * torch.randn_like(output)).sum() for output in outputs).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize("size", [(64, 64), (37, 91)])
+def test_networks_keep_the_size_and_learn_everywhere(name: str, size: tuple[int, int]) -> None:
+    network = narrow(name)
+    image = torch.randn(2, 3, *size)
+    assert network(image).shape == (2, 1, *size)
+    outputs = network.training_logits(image)
+    assert all(output.shape[:2] == (2, 1) for output in outputs)
+    assert_learns(network, outputs)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_smallest_sizes(name: str) -> None:
+    network = narrow(name).eval()
+    for size in ((1, 1), (1, 9), (5, 3)):
+        with torch.no_grad():
+            logits = network(torch.randn(1, 3, *size))
+        assert logits.shape == (1, 1, *size)
+        assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_start_is_calm(name: str) -> None:
+    """Logits of order one at the start: a loss on logits in the tens teaches nothing."""
+    with torch.no_grad():
+        logits = narrow(name)(torch.randn(2, 3, 64, 64))
+    assert logits.abs().median() < 5
+
+
+@pytest.mark.parametrize("table", [NETWORKS, SUPER_RESOLUTION_NETWORKS])
+def test_narrowed_networks_are_smaller(table: dict[str, type[CrackNetwork]]) -> None:
+    for name, network in table.items():
+        full = network.config()
+        assert full.narrowed(1.0) == full
+        with torch.device("meta"):
+            whole, half = (
+                sum(p.numel() for p in network(**config.model_dump()).parameters())
+                for config in (full, full.narrowed(0.5))
+            )
+        assert 0.15 < half / whole < 0.6, name  # a quarter, where all channels of a layer are halved
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("name", sorted(SUPER_RESOLUTION_NETWORKS))
+def test_super_resolution_networks_enlarge_and_learn_everywhere(name: str, scale: int) -> None:
+    torch.manual_seed(0)
+    options = {**narrow_options(SUPER_RESOLUTION_NETWORKS[name].config, name), "scale": scale}
+    network = build_network(SUPER_RESOLUTION_NETWORKS, options)
+    image = network(torch.rand(2, 3, 5, 7))
+    assert image.shape == (2, 3, 5 * scale, 7 * scale)
+    assert_learns(network, (image,))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "vnet"}, "unknown network 'vnet'"),
+        ({"name": "unet", "width": [4, 8]}, "width"),
+        ({"name": "unet", "widths": [4]}, "at least 2 items"),
+        ({"name": "unet", "widths": "wide"}, "widths"),
+        ({}, "unknown network None"),
+    ],
+)
+def test_wrong_networks_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_network(NETWORKS, options)
+
+
+@pytest.mark.parametrize("options", [{"name": "dbpn", "scale": 3}, {"name": "dbpn", "stages": 1}])
+def test_wrong_super_resolution_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        network_config(SUPER_RESOLUTION_NETWORKS, options)
+
+
+def test_cost_is_the_published_one() -> None:
+    """Paper 000's network at its image size: 112.89 GMAC, which ptflops' old way of counting made 128.18."""
+    with torch.device("meta"):
+        cost = count(NETWORKS["unet"](), (320, 480))
+    assert cost.parameters == 31_031_745
+    assert cost.gmacs == pytest.approx(112.89, abs=0.005)

@@ -1,0 +1,93 @@
+"""A U-Net that works at half resolution: a pixel-unshuffle stem before it and a sub-pixel head behind it.
+
+fissura's own network for training and inference at speed. On a CPU the convolutions of a U-Net's top level, many
+pixels and few channels, wait for memory; behind the stem the same pixels are fewer and their channels more. Cracks a
+pixel wide survive, since the stem drops nothing and the head gives every pixel its own logit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from train.networks.network import CrackNetwork, NetworkConfig
+
+
+class StridedUNetConfig(NetworkConfig):
+    """`widths` of the levels from the stem's resolution down; the stem folds `stem` x `stem` pixels into one."""
+
+    widths: tuple[PositiveInt, ...] = Field((16, 32, 64, 128, 256), min_length=2)
+    stem: int = Field(2, ge=1, le=8)
+
+    def narrowed(self, share: float) -> Self:
+        return self.model_copy(update={"widths": tuple(max(1, round(width * share)) for width in self.widths)})
+
+
+class StridedUNet(CrackNetwork):
+    """Batch-normalised U-Net between space-to-depth and depth-to-space.
+
+    Reference:
+        Ronneberger et al. 2015 (U-Net); Shi et al. 2016 (sub-pixel convolution). He-normal initialisation.
+    """
+
+    config = StridedUNetConfig
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128, 256), stem: int = 2, in_channels: int = 3) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stride = stem * 2 ** (len(widths) - 1)
+        self.halo = _halo(len(widths), stem)
+        top = widths[0]
+        self.encoders = nn.ModuleList(
+            [nn.Sequential(_convolution(in_channels * stem**2, top), _convolution(top, top))]
+            + [_double(shallow, deep) for shallow, deep in pairwise(widths)]
+        )
+        pairs = list(pairwise(widths))[::-1]
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(deep, shallow, 2, stride=2) for shallow, deep in pairs)
+        self.decoders = nn.ModuleList(_double(2 * shallow, shallow) for shallow, _ in pairs)
+        self.head = nn.Conv2d(top, stem**2, 3, padding=1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        nn.init.xavier_normal_(self.head.weight)  # logits near zero at the start, as in `UNet`
+
+    def logits(self, x: Tensor) -> tuple[Tensor, ...]:
+        x = F.pixel_unshuffle(x, self.stem)
+        skips: list[Tensor] = []
+        for level, encoder in enumerate(self.encoders):
+            x = encoder(x if level == 0 else F.max_pool2d(x, 2))
+            skips.append(x)
+        skips.pop()
+        for up, decoder in zip(self.ups, self.decoders, strict=True):
+            x = decoder(torch.cat([skips.pop(), up(x)], dim=1))
+        return (F.pixel_shuffle(self.head(x), self.stem),)
+
+
+def _convolution(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _double(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(_convolution(in_channels, out_channels), _convolution(out_channels, out_channels))
+
+
+def _halo(levels: int, stem: int) -> int:
+    """Half of the receptive field in input pixels, rounded up to whole strides."""
+    stride = stem * 2 ** (levels - 1)
+    encoder = sum(2 * 2**level for level in range(levels)) + sum(2**level for level in range(levels - 1))
+    decoder = sum(2 * 2**level for level in range(levels - 1))
+    head = 1
+    reach = stem * (encoder + decoder + head) + stem - 1  # a stem's cell is seen as a whole
+    return -(-reach // stride) * stride

@@ -6,13 +6,16 @@ import hashlib
 from typing import Any
 
 import lightning.pytorch as pl
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from fissura.errors import ImageError
 from train.config import Recipe
 from train.data.augment import Augmentation
 from train.data.samples import EpochPositions, TrainingSamples, ValidationSamples
 from train.data.sets import open_set
+from train.data.shards import Shard
+from train.losses import build_loss
+from train.processes import Processes
 
 
 class CrackData(pl.LightningDataModule):
@@ -20,25 +23,27 @@ class CrackData(pl.LightningDataModule):
 
     Args:
         recipe: which sets, how augmented.
-        multiple: what the sides of a training image must be multiples of, in pixels.
         scale: super-resolution factor; 1 for none.
 
     Raises:
-        DatasetError: a set is missing or empty.
+        DatasetError: a set is missing or empty, or cannot be sampled as the recipe says.
     """
 
-    def __init__(self, recipe: Recipe, *, multiple: int, scale: int) -> None:
+    def __init__(self, recipe: Recipe, *, scale: int) -> None:
         super().__init__()
         self.recipe = recipe
+        self.processes = Processes.of_environment()
         self.train_sets = [(open_set(config), config.repeat) for config in recipe.data.train]
         self.validation_sets = [open_set(config) for config in recipe.data.validation]
         self.samples = TrainingSamples(
             self.train_sets,
             seed=recipe.seed,
             crop=recipe.data.crop,
-            multiple=multiple,
             scale=scale,
             augmentation=Augmentation(recipe.augmentation),
+            sampling=recipe.data.sampling,
+            frame_kernel=recipe.data.frame_kernel,
+            distance=build_loss(recipe.loss).distance_kind,
         )
         steps = recipe.data.steps_per_epoch or max(1, len(self.samples) // recipe.data.batch_size)
         self.steps_per_epoch = steps
@@ -76,17 +81,19 @@ class CrackData(pl.LightningDataModule):
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def train_dataloader(self) -> DataLoader[Any]:
-        workers = self.recipe.data.workers
+        workers, batch_size = self.recipe.data.workers, self.recipe.data.batch_size
+        rank, count = self.processes.rank, self.processes.count
         return DataLoader(
             self.samples,
-            batch_size=self.recipe.data.batch_size,
-            sampler=self.positions,
+            batch_size=batch_size // count,
+            sampler=Shard(self.positions, batch_size=batch_size, rank=rank, count=count),
             num_workers=workers,
             persistent_workers=workers > 0,
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(ValidationSamples(self.validation_sets), batch_size=None, collate_fn=_as_is)
+        images = ValidationSamples(self.validation_sets)
+        return DataLoader(Subset(images, self.processes.share(len(images))), batch_size=None, collate_fn=_as_is)
 
 
 def _as_is(sample: Any) -> Any:

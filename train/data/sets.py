@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
+import cv2
+import numpy as np
 from pydantic import Field, PositiveInt
 
 from fissura.config import Config
@@ -20,6 +22,12 @@ class FolderSetConfig(Config):
     path: str
     split: str = "train"
     split_seed: int = Field(0, ge=0, description="of the split that is drawn where the folder has no list files")
+    labels: Literal["masks", "boundaries"] = Field(
+        "masks", description="folder of the labels; boundaries: outlines of the labelled regions, paper 000's on CFD"
+    )
+    square_px: PositiveInt | None = Field(
+        None, description="cut the middle square out of each image and bring it to this side; null: as stored"
+    )
     drop: tuple[str, ...] = Field((), description="IDs to leave out")
     repeat: PositiveInt = Field(1, description="how often each image counts in one pass")
 
@@ -57,15 +65,17 @@ class ImageSet(Protocol):
 
 @dataclass(frozen=True)
 class FolderSet:
-    """A split of an image/mask folder."""
+    """A split of an image/mask folder; `square_px` as in its configuration."""
 
     dataset: Dataset
+    square_px: int | None = None
 
     def __len__(self) -> int:
         return len(self.dataset.samples)
 
     def read(self, index: int) -> tuple[RgbImage, Mask]:
-        return read_sample(self.dataset.samples[index])
+        image, mask = read_sample(self.dataset.samples[index])
+        return (image, mask) if self.square_px is None else _squared(image, mask, self.square_px)
 
     def name(self, index: int) -> str:
         return str(self.dataset.samples[index].image)
@@ -102,4 +112,16 @@ def open_set(config: FolderSetConfig | SynthSetConfig) -> ImageSet:
     """
     if isinstance(config, SynthSetConfig):
         return SynthSet(config)
-    return FolderSet(load_dataset(find_dataset(config.path), config.split, drop=config.drop, seed=config.split_seed))
+    root = find_dataset(config.path)
+    dataset = load_dataset(root, config.split, drop=config.drop, seed=config.split_seed, labels=config.labels)
+    return FolderSet(dataset, config.square_px)
+
+
+def _squared(image: RgbImage, mask: Mask, side: int) -> tuple[RgbImage, Mask]:
+    """The middle square, averaged to (side, side); a pixel is crack where half of its area is."""
+    shorter = min(mask.shape)
+    top, left = ((have - shorter) // 2 for have in mask.shape)
+    window = np.s_[top : top + shorter, left : left + shorter]
+    pixels = cv2.resize(image[window], (side, side), interpolation=cv2.INTER_AREA)
+    cracks = cv2.resize(mask[window].astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    return pixels, cracks >= 0.5

@@ -9,8 +9,18 @@ from dataclasses import replace
 from fissura.dataset import Dataset, find_dataset, load_dataset
 
 
-def add_selection_arguments(parser: argparse.ArgumentParser, *, split: str) -> None:
-    """Declare `--split`, `--split-seed`, `--drop`, `--limit` and `--tolerance`; `split` is the default list."""
+def add_selection_arguments(
+    parser: argparse.ArgumentParser, *, split: str, tolerance: float | None = 2.0, labels: str | None = "masks"
+) -> None:
+    """Declare `--split`, `--split-seed`, `--drop`, `--limit`, `--labels` and `--tolerance`.
+
+    Args:
+        parser: of the command.
+        split: the default list.
+        tolerance, labels: the defaults; None is told apart from whatever the user may give.
+    """
+    usual_labels = labels or "the protocol's"
+    usual_tolerance = "the protocol's" if tolerance is None else f"{tolerance:g}"
     parser.add_argument("--split", default=split, help=f"list of the data set: train, test, all... (default: {split})")
     parser.add_argument(
         "--split-seed",
@@ -24,22 +34,34 @@ def add_selection_arguments(parser: argparse.ArgumentParser, *, split: str) -> N
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="use only the first N images")
     parser.add_argument(
-        "--tolerance", type=_pixels, default=2.0, metavar="PX", help="tolerance of the scores in pixels (default: 2)"
+        "--labels",
+        default=labels,
+        metavar="FOLDER",
+        help=f"folder of the data set that holds the masks (default: {usual_labels})",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=_pixels,
+        default=tolerance,
+        metavar="PX",
+        help=f"tolerance of the scores in pixels (default: {usual_tolerance})",
     )
 
 
-def select(data: str, arguments: argparse.Namespace) -> Dataset:
+def select(data: str, arguments: argparse.Namespace, labels: str = "masks") -> Dataset:
     """The images that the arguments name.
 
     Args:
         data: a folder, or a name below FISSURA_DATA.
         arguments: parsed by a parser that `add_selection_arguments` extended.
+        labels: folder of the masks where the arguments name none.
 
     Raises:
         DatasetError: no such set or split, an image without a mask, or nothing left.
     """
     drop = tuple(name for names in arguments.drop for name in names)
-    dataset = load_dataset(find_dataset(data), arguments.split, drop=drop, seed=arguments.split_seed)
+    root, seed = find_dataset(data), arguments.split_seed
+    dataset = load_dataset(root, arguments.split, drop=drop, seed=seed, labels=arguments.labels or labels)
     return replace(dataset, samples=dataset.samples[: arguments.limit])
 
 

@@ -20,7 +20,7 @@ from fissura.errors import DatasetError, ManifestError
 from fissura.files import replacing_folder
 from fissura.imaging.images import Mask, RgbImage
 from fissura.imaging.resample import frame_of
-from fissura.metrics.ods import OdsAccumulator
+from fissura.metrics.ods import Ods
 from fissura.progress import progress
 
 
@@ -55,7 +55,7 @@ def choose_threshold(
         DatasetError: no threshold finds any crack, so that none is better than another.
         ImageError: an image or a mask cannot be read.
     """
-    scores = OdsAccumulator(tolerance_px)
+    scores = Ods(tolerance_px)
     frames = frames_of(dataset, scale)
     for frame, truth in progress(frames, f"{role}: choosing the threshold", len(dataset.samples)):
         scores.add(probability(frame), truth)

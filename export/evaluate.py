@@ -1,80 +1,114 @@
-"""`fissura eval`: the scores of a checkpoint or a bundle on a data set."""
+"""`fissura eval`: the scores of a checkpoint, a bundle or a baseline on a data set."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calibration.selection import add_selection_arguments, select
+from export.cross import add_cross_arguments, run_cross
+from export.precision_recall import draw_precision_recall
+from export.protocols import (
+    ALL,
+    SUPER_RESOLUTION,
+    add_protocol_arguments,
+    check_name,
+    check_options,
+    make_protocol,
+)
+from fissura.dataset import Dataset, find_dataset
 from fissura.errors import UsageError
-from fissura.table import format_table
+from fissura.metrics import PROTOCOLS
+from fissura.metrics.protocol import EvaluationProtocol
 
-PROTOCOLS = {
-    "ods": "one threshold for the whole list, pixels matched within the tolerance, counts pooled (no thinning)",
-}
-SCORES = ("f1", "precision", "recall", "threshold", "ois_f1", "iou")
+if TYPE_CHECKING:
+    from export.scoring import Evaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `fissura eval`."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="checkpoint or run folder, or a bundle")
-    parser.add_argument("data", metavar="DATA", help="an image/mask folder, or a name below FISSURA_DATA")
-    parser.add_argument("--protocol", default="ods", help=f"how to score: {', '.join(PROTOCOLS)} (default: ods)")
-    add_selection_arguments(parser, split="test")
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help="checkpoint or run folder, bundle, or baseline:NAME[:DATA]"
+    )
+    parser.add_argument("data", nargs="?", metavar="DATA", help="an image/mask folder, or a name below FISSURA_DATA")
+    add_protocol_arguments(parser)
+    add_selection_arguments(parser, split="test", tolerance=None, labels=None)
     parser.add_argument(
         "--mode",
         choices=("fused", "segmentation"),
         help="fused: low-resolution frames made of the images, scored at the images' resolution; segmentation: the "
         "images as they are (default: fused where the model has super-resolution)",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write a picture of hits and misses of every image")
+    add_cross_arguments(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write a picture of hits and misses of every image, and precision against recall; the matrix of --cross",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score; prints a table or JSON."""
-    _check_protocol(arguments.protocol)
-    dataset = select(arguments.data, arguments)
+    check_name(arguments.protocol)
+    check_options(arguments.protocol, arguments)
+    if arguments.cross is not None:
+        return run_cross(arguments)
+    _check(arguments)
+    jobs = _jobs(arguments)
+    (dataset, _), together = jobs[0], arguments.protocol == ALL
 
-    from export.scoring import as_dictionary, evaluate, open_model  # PyTorch: seconds
+    from export.report import as_dictionary, as_text
+    from export.scoring import draw, evaluate, evaluate_super_resolution, open_model  # PyTorch: seconds
 
     model = open_model(arguments.model, arguments.mode)
-    evaluation = evaluate(model, dataset, arguments.tolerance, arguments.out)
-    frames = f"images averaged over {model.scale}x{model.scale} pixels" if model.scale > 1 else "images as stored"
+    evaluations: dict[str, Evaluation] = {}
+    for images, protocols in jobs:
+        if protocols:
+            evaluations |= evaluate(model, images, protocols)
+    if arguments.protocol == SUPER_RESOLUTION or (together and model.enlarge is not None):
+        evaluations[SUPER_RESOLUTION] = evaluate_super_resolution(model, dataset)
+    if arguments.out is not None:
+        name, protocol = next(iter(jobs[0][1].items()))
+        best = evaluations[name].scores.get("threshold", 0.5)
+        draw(model, dataset, protocol, best if model.threshold is None else model.threshold, arguments.out)
+        curves = {name: found.curve for name, found in evaluations.items() if found.curve is not None}
+        if curves:
+            title = f"{arguments.model} on {dataset.name}/{dataset.split}"
+            draw_precision_recall(arguments.out / "precision-recall.png", curves, title)
     if arguments.json:
-        facts = {
-            "protocol": arguments.protocol,
-            "tolerance_px": arguments.tolerance,
-            "mode": model.mode,
-            "scale": model.scale,
-            "frames": frames,
-            "data": dataset.name,
-            "split": dataset.split,
-        }
-        print(json.dumps({**as_dictionary(evaluation), **facts}, indent=2))
-        return 0
-    scores, fixed = evaluation.scores, evaluation.at_bundle_threshold
-    print(f"{arguments.model} on {scores.images} images of {dataset.name}/{dataset.split}")
-    print(f"mode {model.mode}: frames are {frames}; scores at the images' resolution")
-    print(f"protocol {arguments.protocol}, tolerance {arguments.tolerance:g} px: {PROTOCOLS[arguments.protocol]}\n")
-    at_best = [f"{getattr(scores, name):.4f}" for name in SCORES]
-    if fixed is None:
-        print(format_table(("score", "value"), list(zip(SCORES, at_best, strict=True)), right=(1,)))
+        print(json.dumps(as_dictionary(model, jobs, evaluations, together=together), indent=2))
     else:
-        shipped = [f"{getattr(fixed, name):.4f}" if hasattr(fixed, name) else "-" for name in SCORES]
-        rows = list(zip(SCORES, at_best, shipped, strict=True))
-        print(format_table(("score", "best threshold", "bundle's threshold"), rows, right=(1, 2)))
+        print(as_text(arguments.model, model, jobs, evaluations, together=together))
     return 0
 
 
-def _check_protocol(name: str) -> None:
-    if name in PROTOCOLS:
-        return
-    near = difflib.get_close_matches(name.lower(), PROTOCOLS, n=1, cutoff=0.4)
-    raise UsageError(
-        f"there is no protocol {name!r}",
-        expected=f"one of: {', '.join(PROTOCOLS)}",
-        fix=f"did you mean {near[0]!r}?" if near else "",
-    )
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.model is None or arguments.data is None:
+        raise UsageError(
+            "a model and a data set are needed",
+            expected="fissura eval MODEL DATA, or fissura eval --cross DATA [DATA ...] --models MODEL [MODEL ...]",
+        )
+    for option in ("models", "score"):
+        if getattr(arguments, option) is not None:
+            raise UsageError(f"--{option} belongs to --cross")
+    if arguments.out is not None and arguments.protocol == SUPER_RESOLUTION:
+        raise UsageError(f"protocol {SUPER_RESOLUTION!r} has no pictures", fix="leave out --out")
+
+
+def _jobs(arguments: argparse.Namespace) -> list[tuple[Dataset, dict[str, EvaluationProtocol]]]:
+    """The images with each kind of labels, and the protocols that are scored against them; `masks` first."""
+    if arguments.protocol not in PROTOCOLS:
+        names = list(PROTOCOLS) if arguments.protocol == ALL else []
+    else:
+        names = [arguments.protocol]
+    groups: dict[str, dict[str, EvaluationProtocol]] = {} if names else {"masks": {}}
+    for name in names:
+        groups.setdefault(PROTOCOLS[name].labels, {})[name] = make_protocol(name, arguments)
+    if arguments.protocol == ALL and arguments.labels is None:
+        root = find_dataset(arguments.data)
+        groups = {labels: group for labels, group in groups.items() if labels == "masks" or (root / labels).is_dir()}
+    return [(select(arguments.data, arguments, labels), group) for labels, group in groups.items()]

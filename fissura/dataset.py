@@ -4,6 +4,8 @@
 
     SET/images/ID.{jpg,png,...}   SET/masks/ID.png   SET/train.txt   SET/test.txt   (one ID a line)
 
+Other labels of the same images lie in folders beside `masks/`, for example CFD's `boundaries/`.
+
 Without `train.txt` and `test.txt` the split is drawn with a seed (`draw_split`). `FISSURA_DATA` names a folder of such
 sets.
 """
@@ -54,6 +56,11 @@ class Dataset:
         """Name of the set: its folder's."""
         return self.root.name
 
+    @property
+    def labels(self) -> str:
+        """Name of the folder that holds the masks."""
+        return self.samples[0].mask.parent.name
+
     def fingerprint(self) -> str:
         """SHA-256 over IDs and contents of images and masks, in the split's order."""
         digest = hashlib.sha256()
@@ -102,7 +109,9 @@ def find_datasets(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if (path / "images").is_dir())
 
 
-def load_dataset(root: Path, split: str, *, drop: tuple[str, ...] = (), seed: int = 0) -> Dataset:
+def load_dataset(
+    root: Path, split: str, *, drop: tuple[str, ...] = (), seed: int = 0, labels: str = "masks"
+) -> Dataset:
     """List the samples of a split.
 
     Args:
@@ -110,20 +119,27 @@ def load_dataset(root: Path, split: str, *, drop: tuple[str, ...] = (), seed: in
         split: name of a list file without its suffix (``train``, ``test``), or ``all``.
         drop: IDs to leave out.
         seed: of the drawn split, where the folder has neither `train.txt` nor `test.txt`; see `draw_split`.
+        labels: folder of the masks.
 
     Raises:
-        DatasetError: no images, no such split, an ID without image or mask, or nothing left.
+        DatasetError: no images, no such split, no such labels, an ID without image or mask, or nothing left.
     """
     images = find_images(root)
+    if labels != "masks" and not (root / labels).is_dir():
+        raise DatasetError(
+            f"data set {root} has no labels {labels!r}",
+            expected=f"a folder {root / labels} with a mask for each image",
+            fix="name another folder of labels; `masks` is the usual one",
+        )
     ids = [name for name in _split_ids(root, split, sorted(images), seed) if name not in drop]
     if not ids:
         raise DatasetError(f"split {split!r} of {root} is empty", expected="at least one ID")
     samples = []
     for name in ids:
-        mask = root / "masks" / f"{name}.png"
+        mask = root / labels / f"{name}.png"
         if name not in images or not mask.is_file():
             lacking = "image" if name not in images else "mask"
-            where = root / ("images" if name not in images else "masks")
+            where = root / ("images" if name not in images else labels)
             raise DatasetError(
                 f"{root}: {name!r} of split {split!r} has no {lacking} in {where}",
                 expected=f"{where / name}.png",

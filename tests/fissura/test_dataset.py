@@ -165,3 +165,21 @@ def test_without_a_data_folder_the_variable_is_named(tmp_path: Path, monkeypatch
         with pytest.raises(DatasetError) as caught:
             find_dataset("cfd-that-is-not-here")
         assert DATA_VARIABLE in caught.value.fix
+
+
+def test_other_labels_of_the_same_images(root: Path) -> None:
+    for number in range(10):
+        write_rgb(root / "outlines" / f"{number:02}.png", 255 - CRACK)
+    filled, outlines = load_dataset(root, "all"), load_dataset(root, "all", labels="outlines")
+    assert (filled.labels, outlines.labels) == ("masks", "outlines")
+    assert [sample.image for sample in outlines.samples] == [sample.image for sample in filled.samples]
+    assert not (read_sample(outlines.samples[0])[1] & read_sample(filled.samples[0])[1]).any()
+    assert outlines.fingerprint() != filled.fingerprint()
+
+
+def test_labels_that_are_not_there(root: Path) -> None:
+    with pytest.raises(DatasetError, match="no labels 'outlines'"):
+        load_dataset(root, "all", labels="outlines")
+    (root / "outlines").mkdir()
+    with pytest.raises(DatasetError, match=r"'00' .* has no mask in .*outlines"):
+        load_dataset(root, "all", labels="outlines")

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from fissura.errors import DataError
-from fissura.metrics.ods import THRESHOLDS, OdsAccumulator, OdsScores, count_image, disk_kernel, score
+from fissura.metrics.matching import disk_kernel
+from fissura.metrics.ods import THRESHOLDS, Ods, OdsScores, count_image, score
 
 Image = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
@@ -74,7 +75,7 @@ def rates(predicted: int, near: int, found: int, crack: int) -> tuple[float, flo
 
 
 def fast(images: list[Image], tolerance_px: float) -> OdsScores:
-    scores = OdsAccumulator(tolerance_px)
+    scores = Ods(tolerance_px)
     for probability, mask in images:
         scores.add(probability, mask)
     return scores.result()
@@ -160,10 +161,18 @@ def test_disk() -> None:
     assert disk_kernel(0.5).tolist() == [[1]]
 
 
+def test_a_negative_zero_is_zero() -> None:
+    counts = count_image(np.full((2, 2), -0.0, np.float32), np.ones((2, 2), bool), 0.0)
+    assert counts.predicted.sum() == 0
+
+
 def test_bad_input_is_refused() -> None:
     with pytest.raises(DataError, match="shape"):
         count_image(np.zeros((3, 4), np.float32), np.zeros((4, 3), bool), 2.0)
     with pytest.raises(DataError, match="not finite"):
         count_image(np.full((2, 2), np.nan, np.float32), np.zeros((2, 2), bool), 2.0)
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(DataError, match=f"{wrong}"):
+            count_image(np.full((2, 2), wrong, np.float32), np.zeros((2, 2), bool), 2.0)
     with pytest.raises(DataError, match="no image"):
-        OdsAccumulator(2.0).result()
+        Ods(2.0).result()

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from fissura.config import Config, checked_section, load_config
+from fissura.config import Config, checked_section, load_config, parse_config
 from fissura.errors import ConfigError
+from train.averaging import AveragingConfig
 from train.data.augment import AugmentConfig
 from train.data.config import DataConfig
+from train.initialise import Initialisation
 from train.losses import build_loss
 from train.model import ModelConfig
 from train.optimiser import OptimiserConfig
+from train.search_space import TuneConfig
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -32,10 +36,11 @@ class JointConfig(Config):
 
 
 class EvaluationConfig(Config):
-    """How each epoch is scored."""
+    """How and when the weights are scored; always after the last epoch."""
 
     tolerance_px: float = Field(2.0, ge=0)
     every_epochs: PositiveInt = Field(1, description="must divide `epochs`, so that the last epoch is scored")
+    per_epoch: PositiveInt = Field(1, description="scores at even distances, 4: each quarter; divides its steps")
 
 
 class Recipe(Config):
@@ -47,11 +52,15 @@ class Recipe(Config):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     data: DataConfig
     model: ModelConfig = ModelConfig()
+    initialisation: Initialisation | None = Field(None, description="of all kernels; null: each network's own")
     loss: dict[str, Any]
     joint: JointConfig | None = None
     augmentation: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
+    averaging: AveragingConfig | None = None
+    sync_batchnorm: bool = Field(True, description="statistics of the whole batch where several GPUs share it")
     evaluation: EvaluationConfig = EvaluationConfig()
+    tune: TuneConfig = TuneConfig()
 
     @field_validator("loss")
     @classmethod
@@ -65,6 +74,8 @@ class Recipe(Config):
                 f"`evaluation.every_epochs` is {self.evaluation.every_epochs} and must divide `epochs`, {self.epochs}: "
                 "the last epoch's weights are the ones that are kept, and must be scored"
             )
+        if self.evaluation.every_epochs > 1 and self.evaluation.per_epoch > 1:
+            raise ValueError("`evaluation.every_epochs` and `evaluation.per_epoch` exclude each other: give one")
         return self
 
     @model_validator(mode="after")
@@ -74,10 +85,40 @@ class Recipe(Config):
         return self
 
     @model_validator(mode="after")
+    def _one_start(self) -> Recipe:
+        sections = (self.model.segmentation, self.model.super_resolution or {})
+        if self.initialisation is not None and any(section.get("weights") for section in sections):
+            raise ValueError("`initialisation` would overwrite the network's `weights`: give one of them")
+        return self
+
+    @model_validator(mode="after")
     def _joint_needs_super_resolution(self) -> Recipe:
         if (self.joint is None) != (self.model.super_resolution is None):
             raise ValueError("`joint` and `model.super_resolution` go together: give both or neither")
         return self
+
+
+def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """A recipe with some values replaced.
+
+    Args:
+        recipe: stays as it is.
+        values: by dotted key, ``{"loss.wce.beta": 0.5}``.
+
+    Raises:
+        ConfigError: there is no such key, or its value is out of range.
+    """
+    sections = recipe.model_dump()
+    for key, value in values.items():
+        *path, last = key.split(".")
+        section = sections
+        for name in path:
+            inner = section.setdefault(name, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{key!r} cannot be set: {name!r} is a value, not a section")
+            section = inner
+        section[last] = value
+    return parse_config(Recipe, sections, origin=f"recipe {recipe.name}")
 
 
 def load_recipe(name: str, overrides: dict[str, Any]) -> Recipe:

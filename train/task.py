@@ -18,25 +18,31 @@ from fissura.imaging.images import Mask, RgbImage
 from fissura.imaging.resample import frame_of
 from train.config import Recipe
 from train.losses.loss import Loss
+from train.losses.ranks import rank_count, sum_over_ranks
 from train.metrics import Ods
 from train.model import CrackModel
 from train.optimiser import build_optimiser
 from train.predict import Mode, predict
+from train.processes import Processes, copy_buffers
+
+SCORES = ("f1", "precision", "recall", "threshold", "ois_f1", "iou", "strict_f1", "half_f1", "half_strict_f1")
 
 
 class CrackTask(pl.LightningModule):
-    """Trains a `CrackModel` by a recipe and scores it after each epoch.
+    """Trains a `CrackModel` by a recipe and scores it.
 
     Args:
         model: the networks.
-        loss: called as ``loss(logits, target, distance)``.
+        loss: called as ``loss(logits, target, distance)``; sees the statistics of all processes' batch by itself.
         recipe: optimiser, joint loss and evaluation.
-        total_steps: optimiser steps of the whole run, for the learning-rate schedule.
+        steps_per_epoch: optimiser steps of an epoch.
     """
 
-    def __init__(self, model: CrackModel, loss: Loss, recipe: Recipe, total_steps: int) -> None:
+    def __init__(self, model: CrackModel, loss: Loss, recipe: Recipe, steps_per_epoch: int) -> None:
         super().__init__()
-        self.model, self.loss, self.recipe, self.total_steps = model, loss, recipe, total_steps
+        self.model, self.loss, self.recipe, self.steps_per_epoch = model, loss, recipe, steps_per_epoch
+        self.rank = Processes.of_environment().rank
+        self._losses: list[Tensor] = []
         self.modes: tuple[Mode, ...] = (
             ("segmentation",) if model.super_resolution is None else ("fused", "segmentation")
         )
@@ -45,21 +51,32 @@ class CrackTask(pl.LightningModule):
         if model.super_resolution is not None:
             self.psnr = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3), reduction="elementwise_mean")
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        step = self.global_step
+        # Only here: a validation between two steps must not move a loss's schedule.
+        self.loss.set_epoch(step / self.steps_per_epoch)
+        # Dropout's masks as a function of the step: a resumed run draws what an unbroken one does.
+        seed = int(np.random.SeedSequence([self.recipe.seed, step, self.rank]).generate_state(1)[0])
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` asks every kind of device: milliseconds
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         image = batch["image"].to(memory_format=torch.channels_last)
         if self.model.super_resolution is None:
             loss = self._segmentation_loss(image, batch)
         else:
             loss = self._joint_loss(batch["frame"].to(memory_format=torch.channels_last), image, batch)
-        self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(image))
+        self._losses.append(loss.detach())
+        if self.trainer.progress_bar_callback is not None:
+            self.log("loss", loss, prog_bar=True, logger=False)
         return loss
 
     def _segmentation_loss(self, image: Tensor, batch: dict[str, Tensor]) -> Tensor:
         total = torch.zeros((), device=image.device)
         for output in self.model.training_logits(image):
             mask, distance = (_centre(batch.get(key), output.shape[-2:]) for key in ("mask", "distance"))
-            # Sums over all pixels of a batch lose their meaning in bf16: losses run in fp32.
-            total = total + self.loss(output.float(), mask, distance)
+            total = total + self.loss(output, mask, distance)
         return total
 
     def _joint_loss(self, frame: Tensor, image: Tensor, batch: dict[str, Tensor]) -> Tensor:
@@ -73,19 +90,30 @@ class CrackTask(pl.LightningModule):
             cracks = (1 - share) * cracks + share * self._segmentation_loss(image, batch)
         return (1 - joint.beta) * pixels + joint.beta * cracks
 
-    def on_train_epoch_end(self) -> None:
-        loss = float(self.trainer.callback_metrics["train_loss"])
+    def take_mean_loss(self) -> float:
+        """Mean training loss of the steps since the last call, over all processes.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
+        own = torch.stack(self._losses).double().mean()
+        self._losses.clear()
+        loss = float(sum_over_ranks(own)) / rank_count()  # each process has as many images
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the training loss of epoch {self.current_epoch + 1} is {loss}",
+                f"the training loss is {loss} after epoch {self.global_step / self.steps_per_epoch:g}",
                 expected="a finite number",
                 fix="lower `optimiser.learning_rate`, or set `optimiser.clip_norm`",
             )
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        copy_buffers(self.model)
 
     def validation_step(self, batch: dict[str, NDArray[np.generic]], index: int) -> None:
         image: RgbImage = batch["image"]  # type: ignore[assignment]
         mask: Mask = batch["mask"]  # type: ignore[assignment]
-        frame, truth = frame_of(image, mask, self.model.scale)
+        frame, truth = frame_of(image, mask, self.model.scale, self.recipe.data.frame_kernel)
         if "fused" in self.ods:
             self._scores("fused").update(predict(self.model, frame, "fused"), truth)
         self._scores("segmentation").update(predict(self.model, image, "segmentation"), mask)
@@ -102,7 +130,7 @@ class CrackTask(pl.LightningModule):
             metric = self._scores(mode)
             scores = metric.compute()
             prefix = "" if mode == self.modes[0] else f"{mode}_"
-            for key in ("f1", "precision", "recall", "threshold", "ois_f1", "iou"):
+            for key in SCORES:
                 self.log(f"{prefix}{key}", scores[key], prog_bar=key == "f1")
             metric.reset()
         if self.psnr is not None:
@@ -115,7 +143,9 @@ class CrackTask(pl.LightningModule):
         return metric
 
     def configure_optimizers(self) -> Any:
-        return build_optimiser(self.recipe.optimiser, self.model.parameters(), self.total_steps)
+        return build_optimiser(
+            self.recipe.optimiser, self.model.parameters(), self.recipe.epochs * self.steps_per_epoch
+        )
 
 
 def _centre(truth: Tensor | None, size: torch.Size) -> Tensor | None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from fissura.cli import main
 from fissura.files import sha256
 from fissura.synth import SynthConfig, write_dataset
 
@@ -31,6 +32,7 @@ RECIPE = {
     "joint": {"beta": 0.3, "high_resolution": 0.5},
     "augmentation": {"horizontal_flip": True, "rotation_deg": 10, "noise_std": 0.02},
     "optimiser": {"learning_rate": 1e-3, "schedule": "one_cycle"},
+    "averaging": {"decay": 0.9},
     "evaluation": {"every_epochs": 2},
 }
 
@@ -63,6 +65,12 @@ def train(recipe: Path, out: Path, *more: str) -> subprocess.CompletedProcess[st
     return subprocess.run(command(recipe, out, *more), capture_output=True, text=True, timeout=240, check=False)
 
 
+def figures(folder: Path) -> list[dict[str, str]]:
+    """`metrics.csv` without the wall time, which no two runs share."""
+    with (folder / "metrics.csv").open() as stream:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(stream)]
+
+
 def epochs_done(folder: Path) -> int:
     try:
         with (folder / "metrics.csv").open() as stream:
@@ -91,7 +99,7 @@ def test_killed_and_resumed_equals_unbroken(recipe: Path, unbroken: Path) -> Non
     assert sha256(folder / "checkpoint" / "weights.safetensors") == sha256(
         unbroken / "checkpoint" / "weights.safetensors"
     )
-    assert (folder / "metrics.csv").read_text() == (unbroken / "metrics.csv").read_text()
+    assert figures(folder) == figures(unbroken)
     for file in ("checkpoint.json", "weights.safetensors"):
         assert (folder / "checkpoint" / file).read_bytes() == (unbroken / "checkpoint" / file).read_bytes()
 
@@ -103,43 +111,44 @@ def test_epochs_without_validation_have_no_scores(unbroken: Path) -> None:
     assert all(row["train_loss"] for row in rows)
 
 
+def refused(capsys: pytest.CaptureFixture[str], recipe: Path, out: Path, *more: str) -> str:
+    """What is said of a run that is refused. In this process: PyTorch takes seconds to import."""
+    assert main(["train", str(recipe), "--out", str(out), "--quiet", *more]) == 2
+    return capsys.readouterr().err
+
+
 @pytest.mark.parametrize("lacking", ["everything", "a weight"])
-def test_resume_refuses_a_damaged_state(recipe: Path, unbroken: Path, tmp_path: Path, lacking: str) -> None:
+def test_resume_refuses_a_damaged_state(
+    recipe: Path, unbroken: Path, tmp_path: Path, lacking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "recipe.yaml").write_text((unbroken / "recipe.yaml").read_text())
     state = torch.load(unbroken / "resume.ckpt", weights_only=True)
     del state["state_dict"]["model.segmentation.head.weight"]
     torch.save({} if lacking == "everything" else state, folder / "resume.ckpt")
-    refused = train(recipe, folder, "--resume")
-    assert refused.returncode == 2, refused.stderr
-    assert "cannot be used" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert "cannot be used" in refused(capsys, recipe, folder, "--resume")
 
 
-def test_finished_run_is_not_overwritten(recipe: Path, unbroken: Path) -> None:
+def test_finished_run_is_not_overwritten(recipe: Path, unbroken: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sha256(unbroken / "checkpoint" / "weights.safetensors")
-    again = train(recipe, unbroken)
-    assert again.returncode == 2
-    assert "holds a run already" in again.stderr
-    assert "Traceback" not in again.stderr
+    assert "holds a run already" in refused(capsys, recipe, unbroken)
     assert sha256(unbroken / "checkpoint" / "weights.safetensors") == before
 
 
-def test_resume_refuses_another_recipe(recipe: Path, unbroken: Path) -> None:
-    changed = train(recipe, unbroken, "--resume", "--set", "optimiser.learning_rate=0.5")
-    assert changed.returncode == 2
-    assert "recipe differs" in changed.stderr
+def test_resume_refuses_another_recipe(recipe: Path, unbroken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = refused(capsys, recipe, unbroken, "--resume", "--set", "optimiser.learning_rate=0.5")
+    assert "recipe differs" in shown
 
 
-def test_resume_refuses_a_file_that_holds_code(recipe: Path, unbroken: Path, tmp_path: Path) -> None:
+def test_resume_refuses_a_file_that_holds_code(
+    recipe: Path, unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A pickle that would run a command is refused, not run."""
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "recipe.yaml").write_text((unbroken / "recipe.yaml").read_text())
     proof = tmp_path / "proof"
     (folder / "resume.ckpt").write_bytes(f"cos\nsystem\n(S'touch {proof}'\ntR.".encode())
-    refused = train(recipe, folder, "--resume")
-    assert refused.returncode == 2, refused.stderr
-    assert "cannot be used" in refused.stderr
+    assert "cannot be used" in refused(capsys, recipe, folder, "--resume")
     assert not proof.exists()

@@ -30,7 +30,7 @@ def joint_task(beta: float, high_resolution: float = 0.0) -> CrackTask:
     )
     torch.manual_seed(0)
     model = build_model(recipe.model)
-    return CrackTask(model, build_loss(recipe.loss), recipe, total_steps=1)
+    return CrackTask(model, build_loss(recipe.loss), recipe, steps_per_epoch=1)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
@@ -43,12 +43,12 @@ def test_joint_loss_weighs_pixels_against_cracks(beta: float, share: float) -> N
     on_enlarged = F.binary_cross_entropy_with_logits(task.model.segment(enlarged.clamp(0, 1)), mask)
     on_image = F.binary_cross_entropy_with_logits(task.model.segment(image), mask)
     expected = (1 - beta) * (enlarged - image).abs().mean() + beta * ((1 - share) * on_enlarged + share * on_image)
-    assert torch.allclose(task._joint_loss(frame, image, mask), expected, atol=1e-6)
+    assert torch.allclose(task._joint_loss(frame, image, {"mask": mask}), expected, atol=1e-6)
 
 
 def test_both_networks_learn_from_the_joint_loss() -> None:
     task = joint_task(0.3)
-    task._joint_loss(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)).backward()
+    task._joint_loss(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16), {"mask": torch.zeros(1, 1, 16, 16)}).backward()
     assert task.model.super_resolution is not None
     for network in (task.model.super_resolution, task.model.segmentation):
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())

@@ -44,6 +44,8 @@ lint: $(VENV)/.stamp-dev
 
 bench: $(VENV)/.stamp-dev mosquitto
 	$(BIN)/python benchmarks/decode/run.py
+	$(BIN)/python benchmarks/metrics/run.py
+	$(BIN)/python benchmarks/losses/run.py
 	$(BIN)/fissura bench examples/bundles/tiny
 
 docs: $(VENV)/.stamp-dev
@@ -65,7 +67,7 @@ $(VENV)/.stamp-edge: pyproject.toml $(VENV)/.stamp-venv
 # torch first and alone: its version is what everything else has to fit.
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-venv
 	$(BIN)/python -m pip install torch==2.13.0
-	$(BIN)/python -m pip install --quiet -e '.[all,dev]'
+	$(BIN)/python -m pip install --quiet -e '.[all,dev,bench]'
 	@touch $@ $(VENV)/.stamp-edge
 
 $(VENV)/.stamp-venv:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from fissura.errors import DataError
 from fissura.imaging.images import Mask
 from fissura.metrics.boundaries import Boundaries, tolerance_of
 from fissura.metrics.counts import count_thinned
@@ -54,7 +55,12 @@ def suppress_beside_crests(probability: NDArray[np.float32]) -> NDArray[np.float
 
     Returns:
         (H, W) float32.
+
+    Raises:
+        DataError: the map is a single row or column, which has no second derivatives.
     """
+    if min(probability.shape) < 2:
+        raise DataError(f"a map of {probability.shape[1]}x{probability.shape[0]} pixels", expected="2x2 or more")
     ramp = np.arange(1, SMOOTHING_PX + 2, dtype=np.float64)
     triangle = np.concatenate([ramp, ramp[-2::-1]]) / ramp[-1] ** 2
     smooth = cv2.sepFilter2D(probability, cv2.CV_64F, triangle, triangle, borderType=cv2.BORDER_REFLECT)

@@ -14,6 +14,7 @@ from skimage.morphology import thin
 from sklearn.metrics import average_precision_score, jaccard_score
 
 from fissura.dataset import data_folder, find_dataset, load_dataset
+from fissura.errors import DataError
 from fissura.imaging.images import Mask, read_mask
 from fissura.metrics import build_protocol
 from fissura.metrics.boundaries import tolerance_of
@@ -239,6 +240,11 @@ def test_suppression_keeps_the_crest_of_a_ridge(slope: float) -> None:
     assert (crests[inner][np.abs(across[inner]) > 1.5] == 0).all()
     assert not crests[0].any()
     assert not crests[:, -1].any()
+
+
+def test_suppression_of_a_single_row_is_refused() -> None:
+    with pytest.raises(DataError, match="a map of 5x1 pixels"):
+        suppress_beside_crests(np.zeros((1, 5), np.float32))
 
 
 def test_crack_free_counts_alarms_and_pixels() -> None:

@@ -7,7 +7,8 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
@@ -42,7 +43,7 @@ def launch(worker: Callable[[], Figures], count: int) -> Figures:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # it warns of a network that uses all its parameters
     if not torch.cuda.is_available():
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    with tempfile.TemporaryDirectory(prefix="fissura-train-") as folder:
+    with _same_handlers(), tempfile.TemporaryDirectory(prefix="fissura-train-") as folder:
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -64,6 +65,18 @@ def launch(worker: Callable[[], Figures], count: int) -> Figures:
                 raise KeyboardInterrupt from None
             raise SystemExit(128 + error.sigval) from None
     return figures
+
+
+@contextmanager
+def _same_handlers() -> Iterator[None]:
+    """Put the signal handlers back that the launcher replaces."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _call(worker: Callable[[], Figures], start_method: str) -> Figures:

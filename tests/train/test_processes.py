@@ -82,7 +82,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_processes_give_the_result_of_one(alone: Path, tmp_path: Path) -> None:
     recipe = Recipe.model_validate(RECIPE)
+    handler = signal.getsignal(signal.SIGTERM)
     metrics = launch(partial(fit, recipe, tmp_path, resume=False, progress=False), 2)
+    assert signal.getsignal(signal.SIGTERM) == handler, "the caller's signals are its own again"
     assert_same_run(tmp_path, alone)
     assert metrics["f1"] == rows(tmp_path)[-1]["f1"]
 
@@ -108,7 +110,7 @@ def test_a_killed_process_ends_the_run_and_one_process_goes_on_with_it(alone: Pa
     assert errors.count("error:") == 1
     assert "was ended by SIGKILL" in errors
     assert "Traceback" not in errors
-    assert all(not rank.is_running() or rank.status() == psutil.STATUS_ZOMBIE for rank in ranks)
+    assert not psutil.wait_procs(ranks, timeout=30)[1], "all processes end with the first"
     fit(Recipe.model_validate(LONG), folder, resume=True, progress=False)
     fit(Recipe.model_validate(LONG), tmp_path / "unbroken", resume=False, progress=False)
     assert_same_run(folder, tmp_path / "unbroken")
@@ -156,7 +158,7 @@ def test_signals_end_all_processes(tmp_path: Path, number: signal.Signals, code:
     assert process.returncode == code, errors
     assert "--resume" in errors
     assert "Traceback" not in errors
-    assert not [rank for rank in ranks if rank.is_running() and rank.status() != psutil.STATUS_ZOMBIE]
+    assert not psutil.wait_procs(ranks, timeout=30)[1], "all processes end with the first"
 
 
 def failure(code: int, message: str = "") -> ProcessFailure:

@@ -1,6 +1,7 @@
 """Every network as an ONNX graph, at one size and at any: ONNX Runtime gives what PyTorch gives.
 
-One export a network is made in each run of the tests, at an odd size, which padding and cropping must survive.
+Each run of the tests exports the networks at an odd size, which padding and cropping must survive. What takes longer is
+marked as slow: an export costs seconds of work, many layers or unknown sizes up to twenty.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from train.networks import NETWORKS
 from train.networks.network import CrackNetwork
 
 ODD = (75, 53)
+MANY_LAYERS = {"clique_unet", "deepcrack_zou", "deeplabv3plus", "segnet", "spiral_net"}  # 4 s and more each
+TWINS = {"wide_unet"}  # the same graph as another network's
 
 
 def settled(name: str) -> CrackNetwork:
@@ -44,18 +47,21 @@ def assert_static_graph_is_the_network(name: str, size: tuple[int, int]) -> None
     assert_same(session.run(None, {session.get_inputs()[0].name: image.numpy()})[0], expected)
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in MANY_LAYERS | TWINS else name for name in sorted(NETWORKS)],
+)
 def test_graph_of_an_odd_size(name: str) -> None:
     assert_static_graph_is_the_network(name, ODD)
 
 
-@pytest.mark.slow  # seconds a network, and the odd size is the harder one
+@pytest.mark.slow  # the odd size is the harder one
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_graph_of_64_pixels(name: str) -> None:
     assert_static_graph_is_the_network(name, (64, 64))
 
 
-@pytest.mark.slow  # up to half a minute a network: PyTorch reasons about sizes it does not know
+@pytest.mark.slow  # up to 20 s a network: PyTorch reasons about sizes that it does not know
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_graph_of_any_size(name: str) -> None:
     """fissura's own export: uint8 pixels in, height and width dynamic."""

@@ -10,7 +10,6 @@ whole commands stands beside them. Exits with 1 if `cfd-fast` needs more than a 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from summary import epochs_to_reach
+from summary import epochs_to_reach, history
 
 from fissura.files import replacing, write_text
 
@@ -38,13 +37,6 @@ def train(recipe: str, run: Path, seed: int) -> tuple[list[str], float]:
     if finished.returncode:
         sys.exit(finished.returncode)  # it has said why
     return words, time.monotonic() - start
-
-
-def history(run: Path) -> list[dict[str, float]]:
-    """The scored rows of a run."""
-    with (run / "metrics.csv").open(newline="") as stream:
-        rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(stream)]
-    return [row for row in rows if "f1" in row]
 
 
 def facts_of(run: Path, words: list[str], wall_s: float) -> dict[str, object]:

@@ -11,7 +11,6 @@ interrupted benchmark goes on where it was. FISSURA_DATA names the data sets.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -81,7 +80,7 @@ def main() -> None:
         for (loss, seed), seconds in zip(jobs, pool.map(train, commands.values(), jobs.values()), strict=True):
             print(f"{loss} seed {seed}: {seconds:.0f} s", flush=True)
     wall_s = time.monotonic() - start
-    curves = {key: _history(run) for key, run in jobs.items()}
+    curves = {key: summary.history(run) for key, run in jobs.items()}
     record = json.loads((next(iter(jobs.values())) / "checkpoint" / "checkpoint.json").read_text())
     facts = {
         "command": f"python {' '.join(sys.argv)}",
@@ -92,11 +91,6 @@ def main() -> None:
         "recipe_of_the_first": record["recipe"],
     }
     summary.write(curves, facts)
-
-
-def _history(run: Path) -> list[dict[str, float]]:
-    with (run / "metrics.csv").open(newline="") as stream:
-        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(stream)]
 
 
 if __name__ == "__main__":

@@ -25,6 +25,13 @@ Key = tuple[str, int]
 Curves = Mapping[Key, Sequence[Mapping[str, float]]]
 
 
+def history(run: Path) -> list[dict[str, float]]:
+    """The scored rows of a run folder's `metrics.csv`."""
+    with (run / "metrics.csv").open(newline="") as stream:
+        rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(stream)]
+    return [row for row in rows if "f1" in row]
+
+
 def epochs_to_reach(epochs: Sequence[float], scores: Sequence[float], target: float) -> float | None:
     """The first (linearly interpolated) epoch at which a curve is at `target`; None where it never is.
 

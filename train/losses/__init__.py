@@ -13,7 +13,7 @@ from train.losses.dice import BceDice, Dice
 from train.losses.f1 import F1Log, PseudoF1
 from train.losses.focal import AsymmetricFocal, Focal, FocalMargin, LargeMargin
 from train.losses.generalized_dice import GeneralizedDice
-from train.losses.holistic import Holistic
+from train.losses.holistic import WEIGHTED, Holistic
 from train.losses.hybrid_focal import HybridFocal, HybridFocalMargin
 from train.losses.inverse_frequency import InverseFrequency
 from train.losses.jaccard import Jaccard
@@ -22,17 +22,10 @@ from train.losses.skeleton_recall import SkeletonRecall
 from train.losses.soft_cldice import SoftClDice
 from train.losses.tversky import FocalTversky, Tversky
 from train.losses.unified_focal import UnifiedFocal
-from train.losses.wce import WceExp, WceFixed, WceLog, WcePower, WceXie
-from train.losses.wce_positive import WcePositive
 
 LOSSES: dict[str, type[Loss]] = {
     "bce": Bce,
-    "wce_xie": WceXie,
-    "wce_fixed": WceFixed,
-    "wce_power": WcePower,
-    "wce_log": WceLog,
-    "wce_exp": WceExp,
-    "wce_positive": WcePositive,
+    **WEIGHTED,
     "inverse_frequency": InverseFrequency,
     "jaccard": Jaccard,
     "holistic": Holistic,

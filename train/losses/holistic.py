@@ -14,6 +14,7 @@ from train.losses.loss import Loss
 from train.losses.wce import WceExp, WceFixed, WceLog, WcePower, WceXie
 from train.losses.wce_positive import WcePositive
 
+# A weighted cross-entropy gets its line here: it is a loss of its own, and a part of the holistic one.
 WEIGHTED: dict[str, type[Loss]] = {
     "wce_xie": WceXie,
     "wce_fixed": WceFixed,

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from train.networks.network import NetworkConfig
 
@@ -27,15 +26,13 @@ class DbpnConfig(NetworkConfig):
     having to learn it. The paper's net has no such path.
     """
 
+    sizes: ClassVar[tuple[str, ...]] = ("width", "features")
+
     scale: Literal[2, 4, 8] = 4
     stages: int = Field(6, ge=2)
     width: PositiveInt = 64
     features: PositiveInt = 256
     residual: bool = False
-
-    def narrowed(self, share: float) -> Self:
-        width, features = (max(1, round(value * share)) for value in (self.width, self.features))
-        return self.model_copy(update={"width": width, "features": features})
 
 
 class Dbpn(nn.Module):

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from train.networks.initialise import he_normal
 from train.networks.network import CrackNetwork, NetworkConfig
@@ -25,9 +24,6 @@ class KonigUNetConfig(NetworkConfig):
     """Widths of the levels, from full resolution down."""
 
     widths: tuple[PositiveInt, ...] = Field((64, 128, 256, 512, 1024), min_length=2)
-
-    def narrowed(self, share: float) -> Self:
-        return self.model_copy(update={"widths": tuple(max(1, round(width * share)) for width in self.widths)})
 
 
 class KonigUNet(CrackNetwork):

@@ -12,7 +12,13 @@ from fissura.config import Config
 
 
 class NetworkConfig(Config):
-    """Options of a network; stands beside its class. The defaults are the paper's network on RGB."""
+    """Options of a network; stands beside its class. The defaults are the paper's network on RGB.
+
+    Attributes:
+        sizes: the fields that hold numbers of channels.
+    """
+
+    sizes: ClassVar[tuple[str, ...]] = ("widths",)
 
     def narrowed(self, share: float) -> Self:
         """The same network with about `share` of the channels, for a machine without a GPU.
@@ -20,7 +26,7 @@ class NetworkConfig(Config):
         Args:
             share: in (0, 1]; depth and stride stay.
         """
-        raise NotImplementedError
+        return self.model_copy(update={name: _scaled(getattr(self, name), share) for name in self.sizes})
 
 
 class CrackNetwork(nn.Module):
@@ -64,3 +70,9 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     if bottom == 0 and right == 0:
         return x
     return F.pad(x, (0, right, 0, bottom), mode="replicate")
+
+
+def _scaled(size: int | tuple[int, ...], share: float) -> int | tuple[int, ...]:
+    if isinstance(size, tuple):
+        return tuple(max(1, round(width * share)) for width in size)
+    return max(1, round(size * share))

@@ -11,7 +11,6 @@ from itertools import pairwise
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from train.networks.network import CrackNetwork, NetworkConfig
 from train.networks.odd_layers import decoder_layer, draw_weights, encoder_layer, pad_to_odd_grid
@@ -25,9 +24,6 @@ class Pix2PixUNetConfig(NetworkConfig):
 
     widths: tuple[PositiveInt, ...] = Field(WIDTHS, min_length=2)
     affine: bool = False
-
-    def narrowed(self, share: float) -> Self:
-        return self.model_copy(update={"widths": tuple(max(1, round(width * share)) for width in self.widths)})
 
 
 class WideUNetConfig(Pix2PixUNetConfig):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import safetensors.torch
 import torch
@@ -23,15 +22,11 @@ class PretrainedConfig(NetworkConfig):
 
     Such weights expect pixels that are normalised by ImageNet's statistics: set the model's `mean` to
     [0.485, 0.456, 0.406] and its `std` to [0.229, 0.224, 0.225].
-
-    Attributes:
-        sizes: the fields that hold numbers of channels.
     """
 
     weights: Path | None = Field(
         None, description="state dict with torchvision's keys, .pth or .safetensors; null: random weights"
     )
-    sizes: ClassVar[tuple[str, ...]] = ("widths",)
 
     def narrowed(self, share: float) -> Self:
         if self.weights is not None and share != 1:
@@ -40,13 +35,7 @@ class PretrainedConfig(NetworkConfig):
                 expected="the full width: pretrained weights fit no other",
                 fix="set `weights` to null",
             )
-        return self.model_copy(update={name: _scaled(getattr(self, name), share) for name in self.sizes})
-
-
-def _scaled(size: int | tuple[int, ...], share: float) -> int | tuple[int, ...]:
-    if isinstance(size, tuple):
-        return tuple(max(1, round(width * share)) for width in size)
-    return max(1, round(size * share))
+        return super().narrowed(share)
 
 
 def load_pretrained(network: nn.Module, path: Path, names: Mapping[str, str], ignored: tuple[str, ...]) -> None:

@@ -35,9 +35,6 @@ class SpiralNetConfig(NetworkConfig):
             raise ValueError(f"`depths` go down to {max(self.depths)} layers, `widths` has {len(self.widths)}")
         return self
 
-    def narrowed(self, share: float) -> Self:
-        return self.model_copy(update={"widths": tuple(max(1, round(width * share)) for width in self.widths)})
-
 
 class SpiralNet(CrackNetwork):
     """Modules in a row, each giving one map; a 1x1 convolution weighs the maps.

@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from typing_extensions import Self
 
+from train.networks.initialise import he_normal
 from train.networks.network import CrackNetwork, NetworkConfig
+from train.networks.unet import reach
 
 
 class StridedUNetConfig(NetworkConfig):
@@ -24,9 +25,6 @@ class StridedUNetConfig(NetworkConfig):
 
     widths: tuple[PositiveInt, ...] = Field((16, 32, 64, 128, 256), min_length=2)
     stem: int = Field(2, ge=1, le=8)
-
-    def narrowed(self, share: float) -> Self:
-        return self.model_copy(update={"widths": tuple(max(1, round(width * share)) for width in self.widths)})
 
 
 class StridedUNet(CrackNetwork):
@@ -44,20 +42,12 @@ class StridedUNet(CrackNetwork):
         self.stride = stem * 2 ** (len(widths) - 1)
         self.halo = _halo(len(widths), stem)
         top = widths[0]
-        self.encoders = nn.ModuleList(
-            [nn.Sequential(_convolution(in_channels * stem**2, top), _convolution(top, top))]
-            + [_double(shallow, deep) for shallow, deep in pairwise(widths)]
-        )
+        self.encoders = nn.ModuleList(_double(a, b) for a, b in pairwise((in_channels * stem**2, *widths)))
         pairs = list(pairwise(widths))[::-1]
         self.ups = nn.ModuleList(nn.ConvTranspose2d(deep, shallow, 2, stride=2) for shallow, deep in pairs)
         self.decoders = nn.ModuleList(_double(2 * shallow, shallow) for shallow, _ in pairs)
         self.head = nn.Conv2d(top, stem**2, 3, padding=1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        nn.init.xavier_normal_(self.head.weight)  # logits near zero at the start, as in `UNet`
+        he_normal(self, [self.head])
 
     def logits(self, x: Tensor) -> tuple[Tensor, ...]:
         x = F.pixel_unshuffle(x, self.stem)
@@ -86,8 +76,5 @@ def _double(in_channels: int, out_channels: int) -> nn.Sequential:
 def _halo(levels: int, stem: int) -> int:
     """Half of the receptive field in input pixels, rounded up to whole strides."""
     stride = stem * 2 ** (levels - 1)
-    encoder = sum(2 * 2**level for level in range(levels)) + sum(2**level for level in range(levels - 1))
-    decoder = sum(2 * 2**level for level in range(levels - 1))
-    head = 1
-    reach = stem * (encoder + decoder + head) + stem - 1  # a stem's cell is seen as a whole
-    return -(-reach // stride) * stride
+    pixels = stem * (reach(levels) + 1) + stem - 1  # the head reaches one cell; a stem's cell is seen as a whole
+    return -(-pixels // stride) * stride

@@ -11,8 +11,8 @@ from itertools import pairwise
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from typing_extensions import Self
 
+from train.networks.initialise import he_normal
 from train.networks.network import CrackNetwork, NetworkConfig
 
 
@@ -20,9 +20,6 @@ class UNetConfig(NetworkConfig):
     """Widths of the levels, from full resolution down."""
 
     widths: tuple[PositiveInt, ...] = Field((64, 128, 256, 512, 1024), min_length=2)
-
-    def narrowed(self, share: float) -> Self:
-        return self.model_copy(update={"widths": tuple(max(1, round(width * share)) for width in self.widths)})
 
 
 class UNet(CrackNetwork):
@@ -39,20 +36,14 @@ class UNet(CrackNetwork):
         if len(widths) < 2:
             raise ValueError(f"a U-Net needs two levels or more, found widths {tuple(widths)}")
         self.stride = 2 ** (len(widths) - 1)
-        self.halo = _halo(len(widths))
+        self.halo = -(-reach(len(widths)) // self.stride) * self.stride  # rounded up to whole strides
         self.encoders = nn.ModuleList(_double_conv(a, b) for a, b in pairwise((in_channels, *widths)))
         pairs = list(pairwise(widths))[::-1]
         self.ups = nn.ModuleList(nn.ConvTranspose2d(deep, shallow, 2, stride=2) for shallow, deep in pairs)
         self.decoders = nn.ModuleList(_double_conv(2 * shallow, shallow) for shallow, _ in pairs)
         self.head = nn.Conv2d(widths[0], 1, 1)
         self.pool = nn.MaxPool2d(2)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        # He's variance on the last layer would start with logits in the tens: a loss of that size teaches nothing.
-        nn.init.xavier_normal_(self.head.weight)
+        he_normal(self, [self.head])
 
     def logits(self, x: Tensor) -> tuple[Tensor, ...]:
         skips: list[Tensor] = []
@@ -66,12 +57,11 @@ class UNet(CrackNetwork):
         return (self.head(x),)
 
 
-def _halo(levels: int) -> int:
-    """Half of the receptive field, rounded up to whole strides."""
-    stride = 2 ** (levels - 1)
+def reach(levels: int) -> int:
+    """Half of the receptive field of such an encoder and decoder, in pixels of its top level."""
     encoder = sum(2 * 2**level for level in range(levels)) + sum(2**level for level in range(levels - 1))
     decoder = sum(2 * 2**level for level in range(levels - 1))
-    return -(-(encoder + decoder) // stride) * stride
+    return encoder + decoder
 
 
 def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:

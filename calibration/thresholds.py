@@ -19,8 +19,8 @@ from fissura.dataset import Dataset, read_sample
 from fissura.errors import DatasetError, ManifestError
 from fissura.files import replacing_folder
 from fissura.imaging.images import Mask, RgbImage
-from fissura.imaging.resample import frame_of
-from fissura.metrics.ods import Ods
+from fissura.imaging.resample import FrameKernel, frame_of
+from fissura.metrics.ods import Ods, OdsScores
 from fissura.progress import progress
 
 
@@ -38,6 +38,7 @@ def choose_threshold(
     role: Role,
     dataset: Dataset,
     tolerance_px: float,
+    kernel: FrameKernel = "area",
 ) -> Threshold:
     """Run a probability graph over a list of images and take the threshold with the best F1.
 
@@ -50,13 +51,14 @@ def choose_threshold(
         role: of the graph, for the progress counter.
         dataset: images and masks.
         tolerance_px: see `fissura.metrics.ods`.
+        kernel: how the model's frames are made of images.
 
     Raises:
         DatasetError: no threshold finds any crack, so that none is better than another.
         ImageError: an image or a mask cannot be read.
     """
     scores = Ods(tolerance_px)
-    frames = frames_of(dataset, scale)
+    frames = frames_of(dataset, scale, kernel)
     for frame, truth in progress(frames, f"{role}: choosing the threshold", len(dataset.samples)):
         scores.add(probability(frame), truth)
     best = scores.result()
@@ -66,7 +68,12 @@ def choose_threshold(
             expected="images with cracks, and a trained network",
             fix=f"check the masks with `fissura data check {dataset.root}`, or calibrate on another list",
         )
-    record = Calibration(
+    return Threshold(best.threshold, record_of(best, dataset, tolerance_px))
+
+
+def record_of(best: OdsScores, dataset: Dataset, tolerance_px: float) -> Calibration:
+    """What the manifest says of a threshold."""
+    return Calibration(
         dataset=dataset.name,
         split=dataset.split,
         fingerprint=dataset.fingerprint(),
@@ -76,26 +83,33 @@ def choose_threshold(
         precision=best.precision,
         recall=best.recall,
     )
-    return Threshold(best.threshold, record)
 
 
 def calibrate(bundle: Bundle, dataset: Dataset, tolerance_px: float) -> dict[Role, Threshold]:
-    """Choose the threshold of every graph of a bundle that gives probabilities; see `choose_threshold`."""
-    return {
-        role: choose_threshold(GraphSession(bundle, role).run, graph.output.scale, role, dataset, tolerance_px)
+    """Choose the threshold of the graphs of a bundle that segment images and frames; see `choose_threshold`.
+
+    A `tile` graph gives what the whole frame's graph gives, and takes over its threshold. The thresholds of a
+    `proposal` belong to the export, where its checkpoint is at hand.
+    """
+    kernel = bundle.manifest.lineage.recipe.get("data", {}).get("frame_kernel", "area")
+    chosen: dict[Role, Threshold] = {
+        role: choose_threshold(GraphSession(bundle, role).run, graph.output.scale, role, dataset, tolerance_px, kernel)
         for role, graph in bundle.manifest.graphs.items()
-        if graph.output.kind == "probability"
+        if role in ("segmentation", "fused")
     }
+    if "tile" in bundle.manifest.graphs:
+        chosen["tile"] = chosen["fused" if "fused" in chosen else "segmentation"]
+    return chosen
 
 
-def frames_of(dataset: Dataset, scale: int) -> Iterator[tuple[RgbImage, Mask]]:
+def frames_of(dataset: Dataset, scale: int, kernel: FrameKernel = "area") -> Iterator[tuple[RgbImage, Mask]]:
     """Frames and the masks to score them against, one image at a time; see `frame_of`.
 
     Raises:
         ImageError: an image or a mask cannot be read.
     """
     for sample in dataset.samples:
-        yield frame_of(*read_sample(sample), scale)
+        yield frame_of(*read_sample(sample), scale, kernel)
 
 
 def write_copy(bundle: Bundle, thresholds: dict[Role, Threshold], out: Path) -> None:

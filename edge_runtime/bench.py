@@ -11,14 +11,14 @@ import tempfile
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from edge_runtime.arguments import at_least
-from edge_runtime.cascade import Cascade, Mode, open_cascade
 from edge_runtime.cli import model_stamp
 from edge_runtime.counters import Counters
 from edge_runtime.engines import ENGINES
 from edge_runtime.engines.engine import MOST_THREADS
+from edge_runtime.inference import WHOLE, offered_modes, open_inference
 from edge_runtime.local_broker import LocalBroker, find_mosquitto
 from edge_runtime.measuring import Pairs, measure_pairs, warm_up
 from edge_runtime.pipeline import Task
@@ -26,6 +26,7 @@ from edge_runtime.probe import processor
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Sink, SinkContext
 from edge_runtime.stages import StageTimes, percentiles
+from edge_runtime.whole_frame import WholeFrame
 from fissura.bundle import Bundle, load_bundle
 from fissura.synth import SynthConfig, render
 from fissura.table import format_table
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--frames", type=at_least(1, int), default=140, metavar="N", help="in all pairs (default: %(default)s)")
     add("--pairs", type=at_least(1, int), default=7, metavar="N", help="engine and pipeline in turn (default: 7)")
     add("--size", type=_size, default=(320, 240), metavar="WxH", help="camera frame, pixels (default: 320x240)")
-    add("--mode", choices=get_args(Mode), help="graphs that run (default: fused if the bundle has it)")
+    add("--mode", choices=tuple(WHOLE), help="graphs that run (default: fused if the bundle has it)")
     add("--engine", choices=tuple(ENGINES), default="onnxruntime", help="(default: %(default)s)")
     threads = at_least(0, int, most=MOST_THREADS)
     add("--threads", type=threads, default=1, metavar="N", help="of the engine; 0: all cores (default: 1)")
@@ -54,18 +55,20 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = load_bundle(arguments.bundle)
     width, height = arguments.size
     with ExitStack() as stack:
-        cascade = open_cascade(bundle, arguments.mode, arguments.engine, {"threads": arguments.threads})
-        stack.callback(cascade.close)
+        mode = arguments.mode or next((name for name in WHOLE if name in offered_modes(bundle)), None)
+        whole = open_inference(bundle, mode, arguments.engine, {"threads": arguments.threads})
+        assert isinstance(whole, WholeFrame)  # what names graphs is
+        stack.callback(whole.close)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fissura-bench-")))
         counters, times = Counters(), StageTimes()
         context = SinkContext(SERIAL, "bench", bundle.id, counters, times)
         sink = _output(stack, folder, context)
         scenes = [render(SynthConfig(width=width, height=height), 0, index).image for index in range(SCENES)]
-        task = Task(SERIAL, "bench", model_stamp(bundle, cascade))
-        warm_up(cascade, scenes, sink, task)
+        task = Task(SERIAL, "bench", model_stamp(bundle, whole))
+        warm_up(whole, scenes, sink, task)
         before = sink.totals()
         measured = measure_pairs(
-            cascade,
+            whole,
             scenes,
             sink,
             task,
@@ -76,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         sink.close()
         sent = {name: number - before[name] for name, number in sink.totals().items()}
-        figures = _figures(measured, counters, times, sent) | _conditions(bundle, cascade, arguments)
+        figures = _figures(measured, counters, times, sent) | _conditions(bundle, whole, arguments)
     print(json.dumps(figures, indent=2) if arguments.json else _as_text(figures))
     return 0
 
@@ -112,12 +115,12 @@ def _figures(measured: Pairs, counters: Counters, times: StageTimes, sent: dict[
     }
 
 
-def _conditions(bundle: Bundle, cascade: Cascade, arguments: argparse.Namespace) -> dict[str, Any]:
+def _conditions(bundle: Bundle, whole: WholeFrame, arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "frame_px": list(arguments.size),
-        "mode": cascade.mode,
+        "mode": whole.mode,
         "threads": arguments.threads,
-        "engine": cascade.engine,
+        "engine": whole.engine,
         "bundle": bundle.manifest.name,
         "bundle_id": bundle.id,
         "processor": processor(),

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edge_runtime.arguments import at_least, between, check_mission
-from edge_runtime.cascade import Cascade, Mode, open_cascade
+from edge_runtime.budget import FrameBudget
 from edge_runtime.counters import Counters
 from edge_runtime.engines import ENGINES
 from edge_runtime.engines.engine import MOST_THREADS
+from edge_runtime.fusion import MOST_FRAMES, FusionConfig
+from edge_runtime.inference import Inference, Mode, TileOptions, open_inference
 from edge_runtime.masks import read_region
 from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.registration import Method, RegistrationConfig
 from edge_runtime.signals import stopping_on_signals
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
@@ -38,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 EPILOG = """
 sources:  folder:DIR[?downsample=N&fps=F&loop=true]   file:VIDEO[?realtime=true]
-          synth:[?seed=N&count=N&width=W&height=H&gsd=MM]   v4l2:/dev/video0[?width=W&height=H&fps=F]
+          synth:[?seed=N&count=N&width=W&height=H&gsd=MM&fly=PX]   v4l2:/dev/video0[?width=W&height=H&fps=F]
 sinks:    mqtt://[USER@]HOST[:PORT]   mqtts://...   jsonl:PATH   overlay:DIR   overlay:VIDEO.mp4
 password: in the variable FISSURA_MQTT_PASSWORD, or --password-file
 """
@@ -54,7 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sink", action="append", required=True, metavar="URI", help="where detections go to; may be repeated")
     add("--mission", metavar="ID", help="mission id in every message (default: the start time)")
     add("--serial", metavar="S", help="device serial in topics and messages (default: the host name)")
-    add("--mode", choices=get_args(Mode), help="graphs that run (default: fused if the bundle has it)")
+    add(
+        "--mode",
+        choices=get_args(Mode),
+        help="full: all of the frame at full scale (default); cascade: a cheap pass, then the tiles worth it; lr-only: "
+        "the cheap pass; or a graph by name",
+    )
+    add("--budget-ms", type=at_least(1), metavar="MS", help="time of a frame, in mode cascade")
+    add("--tile", type=at_least(8, int), metavar="PX", help="side of a tile (default: 32 in cascade, none in full)")
+    add("--halo", type=at_least(0, int), metavar="PX", help="context of a tile (default: 8 in cascade, exact in full)")
+    add("--tile-batch", type=at_least(1, int), default=4, metavar="N", help="tiles at once (default: %(default)s)")
+    add("--proposal-threshold", type=between(0, 1), metavar="P", help="of the cheap pass (default: the bundle's)")
+    fuse = "frames that the memory of successive frames lasts (default: each frame stands alone)"
+    add("--fuse", type=at_least(2, int, most=MOST_FRAMES), metavar="K", help=fuse)
+    add("--fuse-by", choices=get_args(Method), default="ecc", help="how frames are registered (default: %(default)s)")
     add("--policy", choices=get_args(Policy), help="(default: latest for cameras, every_frame for files)")
     add("--threshold", type=between(0, 1), metavar="T", help="crack probability (default: the bundle's)")
     add("--gsd", type=at_least(1e-6), metavar="MM_PER_PX", help="ground sampling distance of the camera frame")
@@ -89,19 +105,22 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = load_bundle(arguments.bundle)
     counters, times, sinks = Counters(), StageTimes(), list[Sink]()
     with ExitStack() as stack:
-        cascade = open_cascade(bundle, arguments.mode, arguments.engine, {"threads": arguments.threads})
-        stack.callback(cascade.close)
+        budget = None if arguments.budget_ms is None else FrameBudget(arguments.budget_ms)
+        tiles = TileOptions(arguments.tile, arguments.halo, arguments.tile_batch, arguments.proposal_threshold, budget)
+        inference = open_inference(bundle, arguments.mode, arguments.engine, {"threads": arguments.threads}, tiles)
+        stack.callback(inference.close)
         source = open_source(arguments.source)
         task = Task(
             serial=serial,
             mission_id=mission,
-            model=model_stamp(bundle, cascade, arguments.threshold),
+            model=model_stamp(bundle, inference, arguments.threshold),
             region=region,
             gsd_mm_per_px=arguments.gsd,
             min_length_px=arguments.min_length,
+            fusion=_fusion(arguments),
         )
         policy: Policy = arguments.policy or ("latest" if source.live else "every_frame")
-        pipeline = Pipeline(source, cascade, sinks, task, policy, counters, times)
+        pipeline = Pipeline(source, inference, sinks, task, policy, counters, times, budget)
         stack.callback(lambda: source.close() if pipeline.source_is_free else None)
         context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail)
         for uri in arguments.sink:
@@ -114,8 +133,8 @@ def run(arguments: argparse.Namespace) -> int:
             mission,
             arguments.source,
             bundle.manifest.name,
-            cascade.mode,
-            cascade.scale,
+            inference.mode,
+            inference.scale,
             policy,
         )
         try:
@@ -129,15 +148,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def model_stamp(bundle: Bundle, cascade: Cascade, threshold: float | None = None) -> ModelStamp:
+def model_stamp(bundle: Bundle, inference: Inference, threshold: float | None = None) -> ModelStamp:
     """What every detection says about the model; the bundle's threshold unless one is given."""
     return ModelStamp(
         name=bundle.manifest.name,
         bundle_id=bundle.id,
-        mode=cascade.mode,
-        engine=cascade.engine,
-        threshold=cascade.threshold if threshold is None else threshold,
+        mode=inference.mode,
+        engine=inference.engine,
+        threshold=inference.threshold if threshold is None else threshold,
     )
+
+
+def _fusion(arguments: argparse.Namespace) -> FusionConfig | None:
+    if arguments.fuse is None:
+        return None
+    return FusionConfig(frames=arguments.fuse, registration=RegistrationConfig(method=arguments.fuse_by))
 
 
 def _sink_defaults(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,8 @@ class Counts:
         uptime_s: since the start.
         frames_per_second: over the latest frames, up to now.
         frame_age_s: since the last frame arrived from the source; None before the first.
+        tiles_proposed: tiles in which the cheap pass suspected a crack; None where there is none.
+        tiles_refined: those of them that had a second look: the others had no time.
     """
 
     frames: int
@@ -31,6 +33,8 @@ class Counts:
     uptime_s: float
     frames_per_second: float
     frame_age_s: float | None
+    tiles_proposed: int | None
+    tiles_refined: int | None
 
 
 class Counters:
@@ -44,6 +48,7 @@ class Counters:
         self._drops: Counter[str] = Counter()
         self._sink_errors: Counter[str] = Counter()
         self._arrived: float | None = None
+        self._tiles: tuple[int, int] | None = None
         self._done: deque[float] = deque(maxlen=RATE_WINDOW_FRAMES)
 
     def frame_arrived(self) -> None:
@@ -57,6 +62,12 @@ class Counters:
             self._frames += 1
             self._detections += detections
             self._done.append(time.monotonic())
+
+    def tiles_done(self, proposed: int, refined: int) -> None:
+        """Tiles of a frame had a second look, or should have had one."""
+        with self._lock:
+            before = self._tiles or (0, 0)
+            self._tiles = (before[0] + proposed, before[1] + refined)
 
     def dropped(self, cause: str, frames: int = 1) -> None:
         """Frames are lost."""
@@ -81,4 +92,6 @@ class Counters:
                 uptime_s=now - self._started,
                 frames_per_second=(len(self._done) - 1) / span if span > 0 else 0.0,
                 frame_age_s=None if self._arrived is None else now - self._arrived,
+                tiles_proposed=None if self._tiles is None else self._tiles[0],
+                tiles_refined=None if self._tiles is None else self._tiles[1],
             )

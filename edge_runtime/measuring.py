@@ -16,13 +16,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.cascade import Cascade, to_uint8
 from edge_runtime.counters import Counters
 from edge_runtime.frame import EndOfStream, Frame, Timeout
 from edge_runtime.pipeline import Pipeline, Task
 from edge_runtime.sinks.sink import Deadline, Sink
 from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
+from edge_runtime.step import to_uint8
+from edge_runtime.whole_frame import WholeFrame
 from fissura.config import Config
 from fissura.errors import SinkError
 from fissura.imaging.encode import encode
@@ -75,14 +76,14 @@ class Pairs:
         return (self.pipeline_cpu_s - self.engine_cpu_s) / (self.frames * len(self.engine_s)) * 1e3
 
 
-def warm_up(cascade: Cascade, scenes: Sequence[RgbImage], sink: Sink, task: Task) -> None:
+def warm_up(whole: WholeFrame, scenes: Sequence[RgbImage], sink: Sink, task: Task) -> None:
     """Run a few frames through engines, pipeline and sink, so that none of them is measured at its first steps."""
     source = Decoded(scenes, WARM_UP)
-    _run_pipeline(Pipeline(source, cascade, [sink], task, "every_frame", Counters(), StageTimes()), sink)
+    _run_pipeline(Pipeline(source, whole, [sink], task, "every_frame", Counters(), StageTimes()), sink)
 
 
 def measure_pairs(
-    cascade: Cascade,
+    whole: WholeFrame,
     scenes: Sequence[RgbImage],
     sink: Sink,
     task: Task,
@@ -95,7 +96,7 @@ def measure_pairs(
     """Run the pairs; `warm_up` comes before.
 
     Args:
-        cascade: the engines.
+        whole: the engines.
         scenes: (H, W, 3) uint8 RGB frames, used in turn.
         sink: takes the detections; is flushed in each pair and stays open.
         task: for the pipeline.
@@ -108,11 +109,11 @@ def measure_pairs(
         FissuraError: what the pipeline raises.
     """
     measured = Pairs(frames)
-    batches = [_batches(cascade, scene) for scene in scenes]
+    batches = [_batches(whole, scene) for scene in scenes]
     for _ in range(pairs):
-        _run_engines(cascade, batches, measured)
+        _run_engines(whole, batches, measured)
         source = Decoded(scenes, frames)
-        pipeline = Pipeline(source, cascade, [sink], task, "every_frame", counters, times)
+        pipeline = Pipeline(source, whole, [sink], task, "every_frame", counters, times)
         cpu_s, began_s = time.process_time(), time.perf_counter()
         _run_pipeline(pipeline, sink)
         measured.pipeline_s.append(time.perf_counter() - began_s)
@@ -149,22 +150,22 @@ class Decoded(Source):
         pass
 
 
-def _batches(cascade: Cascade, scene: RgbImage) -> list[Batch]:
-    """What each engine of the cascade is fed with for a scene, made beforehand."""
+def _batches(whole: WholeFrame, scene: RgbImage) -> list[Batch]:
+    """What each engine is fed with for a scene, made beforehand."""
     batches, image = [], scene
-    for step in cascade.steps:
+    for step in whole.steps:
         batch, _ = encode(image, step.graph.input)
         batches.append(batch.copy())
-        if step is not cascade.steps[-1]:
+        if step is not whole.steps[-1]:
             image = to_uint8(step.run(image, StageTimes()))
     return batches
 
 
-def _run_engines(cascade: Cascade, batches: Sequence[Sequence[Batch]], measured: Pairs) -> None:
+def _run_engines(whole: WholeFrame, batches: Sequence[Sequence[Batch]], measured: Pairs) -> None:
     cpu_s, began_s = time.process_time(), time.perf_counter()
     for index in range(measured.frames):
         frame_s = time.perf_counter()
-        for step, batch in zip(cascade.steps, batches[index % len(batches)], strict=True):
+        for step, batch in zip(whole.steps, batches[index % len(batches)], strict=True):
             step.engine.run(batch)
         measured.engine_ms.append((time.perf_counter() - frame_s) * 1e3)
     measured.engine_s.append(time.perf_counter() - began_s)

@@ -1,4 +1,4 @@
-"""Camera frames in, crack detections out: source -> slot -> cascade -> cracks -> sinks.
+"""Camera frames in, crack detections out: source -> slot -> inference -> cracks -> sinks.
 
 One thread reads the source, the caller's thread does the rest. An exception of one frame costs that frame: it is
 counted by its cause and the pipeline goes on.
@@ -17,9 +17,11 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.cascade import Cascade
+from edge_runtime.budget import FrameBudget
 from edge_runtime.counters import Counters
 from edge_runtime.frame import Frame
+from edge_runtime.fusion import FusionConfig, TemporalFusion
+from edge_runtime.inference import Inference
 from edge_runtime.masks import Region
 from edge_runtime.ratelimit import RateLimitedLog
 from edge_runtime.reader import Reader
@@ -49,6 +51,7 @@ class Task:
         region: where to look; None: everywhere.
         gsd_mm_per_px: ground sampling distance, where the frame does not bring its own.
         min_length_px: shorter cracks are left out; camera-frame pixels.
+        fusion: how successive frames are fused; None: each stands alone.
     """
 
     serial: str
@@ -57,19 +60,21 @@ class Task:
     region: Region | None = None
     gsd_mm_per_px: float | None = None
     min_length_px: float = MIN_LENGTH_PX
+    fusion: FusionConfig | None = None
 
 
 class Pipeline:
-    """Runs a source through a cascade into sinks, once.
+    """Runs a source through a model into sinks, once.
 
     Args:
         source: gives the frames; stays open.
-        cascade: finds the crack probability.
+        inference: finds the crack probability.
         sinks: take the detections; stay open.
         task: what to look for.
         policy: `latest` or `every_frame`.
         counters: where frames, drops and detections are counted.
         times: where the stages' latencies go.
+        budget: of a frame; the inference's own, which has to know when a frame starts and ends.
 
     Attributes:
         failure: what `fail` was called with.
@@ -79,14 +84,17 @@ class Pipeline:
     def __init__(
         self,
         source: Source,
-        cascade: Cascade,
+        inference: Inference,
         sinks: Sequence[Sink],
         task: Task,
         policy: Policy,
         counters: Counters,
         times: StageTimes,
+        budget: FrameBudget | None = None,
     ) -> None:
-        self._cascade = cascade
+        self._inference = inference
+        self._budget = budget
+        self._fusion = None if task.fusion is None else TemporalFusion(task.fusion, inference.scale)
         self._sinks = sinks
         self._task = task
         self._counters = counters
@@ -123,6 +131,8 @@ class Pipeline:
         finally:
             self.source_is_free = self._reader.stop(READER_TIMEOUT_S)
             self._counters.dropped("stopped", len(self._slot))
+            if self._fusion is not None:
+                logger.info("fused %d frames, %d stood alone", self._fusion.joined, self._fusion.alone)
         if self.failure is not None:
             raise self.failure
         if not self._stopping:
@@ -148,6 +158,8 @@ class Pipeline:
             )
 
     def _process(self, frame: Frame) -> None:
+        if self._budget is not None:
+            self._budget.start()
         try:
             with self._times.measure("frame"):
                 self._detect(frame)
@@ -155,18 +167,28 @@ class Pipeline:
             self._last_error = error
             self._counters.dropped("failed")
             self._log.warning("failed", f"frame {frame.sequence} {frame.name or ''} failed: {_words(error)}")
+        else:
+            if self._budget is not None:
+                self._budget.finish()
 
     def _detect(self, frame: Frame) -> None:
         task = self._task
         if frame.gsd_mm_per_px is None and task.gsd_mm_per_px is not None:
             frame = replace(frame, gsd_mm_per_px=task.gsd_mm_per_px)
         keep = task.region.for_frame(*frame.image.shape[:2]) if task.region else None
-        probability = self._cascade.run(frame.image, self._times)
+        probability = self._inference.run(frame.image, self._times)
+        if self._budget is not None:
+            self._budget.inference_done()
+        if (tiles := self._inference.tiles) is not None:
+            self._counters.tiles_done(tiles.proposed, tiles.refined)
+        if self._fusion is not None:
+            with self._times.measure("fuse"):
+                probability = self._fusion.update(frame.image, probability, task.model.threshold, keep)
         with self._times.measure("decode"):
             cracks = find_cracks(
                 probability,
                 threshold=task.model.threshold,
-                scale=self._cascade.scale,
+                scale=self._inference.scale,
                 gsd_mm_per_px=frame.gsd_mm_per_px,
                 min_length_px=task.min_length_px,
                 keep=keep,

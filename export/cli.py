@@ -29,6 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--golden", type=int, choices=range(1, 9), default=3, metavar="N", help="golden frames a graph (default: 3)"
     )
+    parser.add_argument("--tiles", action="store_true", help="add the graph that runs on parts of a frame")
+    parser.add_argument(
+        "--proposal",
+        type=Path,
+        metavar="RUN",
+        help="checkpoint of the cascade's cheap pass: its segmentation takes camera frames; implies --tiles",
+    )
     parser.add_argument("--force", action="store_true", help="replace the bundle that stands at --out")
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
 
@@ -49,8 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
         golden_frames=arguments.golden,
         tolerance_px=arguments.tolerance,
         force=arguments.force,
+        tiles=arguments.tiles,
     )
-    bundle = export_bundle(load_checkpoint(arguments.checkpoint), out, dataset, options)
+    proposal = None if arguments.proposal is None else load_checkpoint(arguments.proposal)
+    bundle = export_bundle(load_checkpoint(arguments.checkpoint), out, dataset, options, proposal)
     manifest = bundle.manifest
     if arguments.json:
         print(json.dumps({"bundle_id": bundle.id, "manifest": manifest.model_dump(mode="json")}, indent=2))

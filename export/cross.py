@@ -22,13 +22,16 @@ def add_cross_arguments(parser: argparse.ArgumentParser) -> None:
         "--cross", nargs="+", metavar="DATA", help="score every model of --models on every one of these data sets"
     )
     parser.add_argument("--models", nargs="+", metavar="MODEL", help="the models of --cross")
-    parser.add_argument("--score", metavar="NAME", help="score that the matrix of --cross shows (default: the chief)")
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="what tables and figures of --cross call the models")
+    parser.add_argument(
+        "--score", metavar="NAME", help="score that the matrix of --cross, or --degrade, shows (default: the chief)"
+    )
 
 
 def run_cross(arguments: argparse.Namespace) -> int:
     """Score; prints a Markdown table or JSON, and writes both with `--out`."""
     name: str = arguments.protocol
-    _check(arguments)
+    check_cross(arguments)
     protocol = make_protocol(name, arguments)
     labels = arguments.labels or protocol.labels
     sets = {data: select(data, arguments, labels) for data in arguments.cross}
@@ -36,9 +39,9 @@ def run_cross(arguments: argparse.Namespace) -> int:
     from export.scoring import evaluate, open_model  # PyTorch: seconds
 
     scores: dict[str, dict[str, dict[str, float]]] = {}
-    for spec in arguments.models:
+    for title, spec in names_of(arguments).items():
         model = open_model(spec, arguments.mode)
-        scores[spec] = {
+        scores[title] = {
             data: evaluate(model, dataset, {name: make_protocol(name, arguments)})[name].scores
             for data, dataset in sets.items()
         }
@@ -83,7 +86,19 @@ def matrix(scores: dict[str, dict[str, dict[str, float]]], shown: str) -> str:
     return "\n".join(lines)
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def names_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """The models of `--models` by what `--names` calls them; by themselves without it."""
+    return dict(zip(arguments.names or arguments.models, arguments.models, strict=True))
+
+
+def check_cross(arguments: argparse.Namespace) -> None:
+    """Refuse what does not go with `--cross`.
+
+    Raises:
+        UsageError: with what was expected.
+    """
+    if arguments.degrade is not None:
+        raise UsageError("--cross and --degrade exclude each other", fix="one command a model")
     if arguments.model is not None:
         raise UsageError(
             f"--cross takes no MODEL and DATA beside it (found {arguments.model})",
@@ -91,7 +106,10 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if not arguments.models:
         raise UsageError("--cross has no models", fix="name them with --models")
-    for kind, names in (("data set", arguments.cross), ("model", arguments.models)):
+    if arguments.names is not None and len(arguments.names) != len(arguments.models):
+        raise UsageError(f"{len(arguments.names)} --names", expected=f"one for each of {len(arguments.models)} models")
+    given = (("data set", arguments.cross), ("model", arguments.models), ("name", arguments.names or []))
+    for kind, names in given:
         if len(set(names)) < len(names):
             raise UsageError(f"a {kind} stands twice: {', '.join(names)}", expected="each once")
     if arguments.protocol in (ALL, SUPER_RESOLUTION):

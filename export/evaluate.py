@@ -5,26 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from calibration.selection import add_selection_arguments, select
+from calibration.selection import add_selection_arguments
 from export.cross import add_cross_arguments, run_cross
+from export.cssr import run_cssr
+from export.degrade import add_degrade_arguments, run_degrade
+from export.iou_threshold import draw_iou_threshold
+from export.jobs import make_jobs, score_jobs
 from export.precision_recall import draw_precision_recall
-from export.protocols import (
-    ALL,
-    SUPER_RESOLUTION,
-    add_protocol_arguments,
-    check_name,
-    check_options,
-    make_protocol,
-)
-from fissura.dataset import Dataset, find_dataset
+from export.protocols import ALL, CSSR, SUPER_RESOLUTION, add_protocol_arguments, check_name, check_options
 from fissura.errors import UsageError
-from fissura.metrics import PROTOCOLS
-from fissura.metrics.protocol import EvaluationProtocol
-
-if TYPE_CHECKING:
-    from export.scoring import Evaluation
+from fissura.metrics.cssr import Cssr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,11 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images as they are (default: fused where the model has super-resolution)",
     )
     add_cross_arguments(parser)
+    add_degrade_arguments(parser)
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="write a picture of hits and misses of every image, and precision against recall; the matrix of --cross",
+        help="write a picture of hits and misses of every image, and curves; tables and plots of --cross, --degrade",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -56,29 +48,29 @@ def run(arguments: argparse.Namespace) -> int:
     check_name(arguments.protocol)
     check_options(arguments.protocol, arguments)
     if arguments.cross is not None:
-        return run_cross(arguments)
+        return run_cssr(arguments) if arguments.protocol == CSSR else run_cross(arguments)
     _check(arguments)
-    jobs = _jobs(arguments)
+    if arguments.degrade is not None:
+        return run_degrade(arguments)
+    jobs = make_jobs(arguments)
     (dataset, _), together = jobs[0], arguments.protocol == ALL
 
     from export.report import as_dictionary, as_text
-    from export.scoring import draw, evaluate, evaluate_super_resolution, open_model  # PyTorch: seconds
+    from export.scoring import draw, open_model  # PyTorch: seconds
 
     model = open_model(arguments.model, arguments.mode)
-    evaluations: dict[str, Evaluation] = {}
-    for images, protocols in jobs:
-        if protocols:
-            evaluations |= evaluate(model, images, protocols)
-    if arguments.protocol == SUPER_RESOLUTION or (together and model.enlarge is not None):
-        evaluations[SUPER_RESOLUTION] = evaluate_super_resolution(model, dataset)
+    evaluations = score_jobs(model, jobs, arguments.protocol)
     if arguments.out is not None:
+        where = f"{dataset.name}/{dataset.split}"
         name, protocol = next(iter(jobs[0][1].items()))
         best = evaluations[name].scores.get("threshold", 0.5)
         draw(model, dataset, protocol, best if model.threshold is None else model.threshold, arguments.out)
         curves = {name: found.curve for name, found in evaluations.items() if found.curve is not None}
         if curves:
-            title = f"{arguments.model} on {dataset.name}/{dataset.split}"
-            draw_precision_recall(arguments.out / "precision-recall.png", curves, title)
+            draw_precision_recall(arguments.out / "precision-recall.png", curves, f"{arguments.model} on {where}")
+        cssr = jobs[0][1].get(CSSR)
+        if isinstance(cssr, Cssr):
+            draw_iou_threshold(arguments.out / "iou-threshold.png", {arguments.model: cssr.iou_by_threshold()}, where)
     if arguments.json:
         print(json.dumps(as_dictionary(model, jobs, evaluations, together=together), indent=2))
     else:
@@ -92,23 +84,10 @@ def _check(arguments: argparse.Namespace) -> None:
             "a model and a data set are needed",
             expected="fissura eval MODEL DATA, or fissura eval --cross DATA [DATA ...] --models MODEL [MODEL ...]",
         )
-    for option in ("models", "score"):
+    for option in ("models", "names"):
         if getattr(arguments, option) is not None:
             raise UsageError(f"--{option} belongs to --cross")
-    if arguments.out is not None and arguments.protocol == SUPER_RESOLUTION:
+    if arguments.score is not None and arguments.degrade is None:
+        raise UsageError("--score belongs to --cross and --degrade")
+    if arguments.out is not None and arguments.protocol == SUPER_RESOLUTION and arguments.degrade is None:
         raise UsageError(f"protocol {SUPER_RESOLUTION!r} has no pictures", fix="leave out --out")
-
-
-def _jobs(arguments: argparse.Namespace) -> list[tuple[Dataset, dict[str, EvaluationProtocol]]]:
-    """The images with each kind of labels, and the protocols that are scored against them; `masks` first."""
-    if arguments.protocol not in PROTOCOLS:
-        names = list(PROTOCOLS) if arguments.protocol == ALL else []
-    else:
-        names = [arguments.protocol]
-    groups: dict[str, dict[str, EvaluationProtocol]] = {} if names else {"masks": {}}
-    for name in names:
-        groups.setdefault(PROTOCOLS[name].labels, {})[name] = make_protocol(name, arguments)
-    if arguments.protocol == ALL and arguments.labels is None:
-        root = find_dataset(arguments.data)
-        groups = {labels: group for labels, group in groups.items() if labels == "masks" or (root / labels).is_dir()}
-    return [(select(arguments.data, arguments, labels), group) for labels, group in groups.items()]

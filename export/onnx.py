@@ -2,6 +2,7 @@
 
 Height and width are dynamic, as multiples of what the networks need. The batch is fixed at one: a camera gives one
 frame at a time, a batch of images brings nothing on a CPU, and every shape then depends on height and width alone.
+Only the `tile` graph takes several parts of a frame at once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import onnx
 import torch
@@ -21,10 +22,11 @@ from torch import Tensor, nn
 from fissura.bundle import Graph, GraphInput, GraphOutput, Role
 from fissura.errors import ExportError
 from fissura.imaging.encode import CHANNELS
-from train.model import CrackModel
+from train.model import CrackModel, Statistics
 from train.predict import frame_multiple
 
 OPSET = 20
+STATISTICS = "statistics"  # name of the second input of a tile graph
 Layout = Literal["NHWC", "NCHW"]
 
 
@@ -37,20 +39,33 @@ class ExportedGraph:
     input: GraphInput
     output: GraphOutput
     halo: int | None
+    statistics: str | None = None
 
     @property
     def file(self) -> str:
         """Its name in the bundle."""
         return f"{self.role}.onnx"
 
-    def entry(self, threshold: float | None) -> Graph:
+    def entry(self, threshold: float | None, proposal_threshold: float | None = None) -> Graph:
         """Its entry in the manifest."""
-        return Graph(file=self.file, input=self.input, output=self.output, halo=self.halo, threshold=threshold)
+        return Graph(
+            file=self.file,
+            input=self.input,
+            output=self.output,
+            halo=self.halo,
+            threshold=threshold,
+            statistics=self.statistics,
+            proposal_threshold=proposal_threshold,
+        )
 
 
 def roles_of(model: CrackModel) -> tuple[Role, ...]:
     """The graphs that a model gives."""
-    return ("segmentation",) if model.super_resolution is None else ("segmentation", "super_resolution", "fused")
+    if model.super_resolution is None:
+        return ("segmentation",)
+    if model.order == "segmentation_first":  # what enlarges masks enlarges no image
+        return ("segmentation", "fused")
+    return ("segmentation", "super_resolution", "fused")
 
 
 def export_graph(model: CrackModel, role: Role, layout: Layout = "NHWC") -> ExportedGraph:
@@ -58,13 +73,13 @@ def export_graph(model: CrackModel, role: Role, layout: Layout = "NHWC") -> Expo
 
     Args:
         model: in evaluation mode, on the CPU.
-        role: one of `roles_of(model)`.
+        role: one of `roles_of(model)`, `tile`, or `proposal` for a model whose segmentation takes camera frames.
         layout: of the input, and of the output where that is an image.
 
     Raises:
         ExportError: PyTorch cannot export the network.
     """
-    multiple, scale = _multiple(model, role), 1 if role == "segmentation" else model.scale
+    multiple, scale = _multiple(model, role), 1 if role in ("segmentation", "proposal") else model.scale
     feed = GraphInput(layout=layout, multiple=multiple, min_size=multiple)
     if role == "super_resolution":
         output = GraphOutput(name="enlarged", kind="image", scale=scale)
@@ -76,18 +91,27 @@ def export_graph(model: CrackModel, role: Role, layout: Layout = "NHWC") -> Expo
     for axis, factor in zip(axes, (3, 4), strict=True):  # any two sizes that differ from each other, and from one
         shape[axis] = factor * multiple
     height, width = torch.export.Dim("h"), torch.export.Dim("w")
-    sizes = {axes[0]: multiple * height, axes[1]: multiple * width}
+    sizes: dict[int, Any] = {axes[0]: multiple * height, axes[1]: multiple * width}
+    examples: tuple[Tensor, ...] = (torch.zeros(shape, dtype=torch.uint8),)
+    dynamic: dict[str, Any] = {"image": sizes}
+    statistics = STATISTICS if role == "tile" and model.normalisation == "instance" else None
+    if role == "tile":
+        sizes[0] = torch.export.Dim("n")
+        examples = (examples[0].repeat(2, 1, 1, 1),)  # of one, the exporter would make a constant
+    if statistics is not None:
+        examples += (torch.ones(2, 3),)
+        dynamic["statistics"] = None
     try:
         with _quiet():
             program = torch.onnx.export(
                 _GraphModule(model, role, layout).eval(),
-                (torch.zeros(shape, dtype=torch.uint8),),
+                examples,
                 dynamo=True,
                 opset_version=OPSET,
                 external_data=False,
-                input_names=[feed.name],
+                input_names=[feed.name, *([statistics] if statistics else [])],
                 output_names=[output.name],
-                dynamic_shapes={"image": sizes},
+                dynamic_shapes=dynamic,
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
@@ -101,7 +125,8 @@ def export_graph(model: CrackModel, role: Role, layout: Layout = "NHWC") -> Expo
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"PyTorch made an invalid graph {role}: {error}") from error
-    return ExportedGraph(role, proto.SerializeToString(deterministic=True), feed, output, _halo(model, role))
+    onnx_bytes = proto.SerializeToString(deterministic=True)
+    return ExportedGraph(role, onnx_bytes, feed, output, _halo(model, role), statistics)
 
 
 class _GraphModule(nn.Module):
@@ -111,36 +136,43 @@ class _GraphModule(nn.Module):
         super().__init__()
         self.model, self.role, self.layout = model, role, layout
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, statistics: Tensor | None = None) -> Tensor:
         if self.layout == "NHWC":
             image = image.permute(0, 3, 1, 2)
         pixels = image.float() / 255
         if self.role == "super_resolution":
             enlarged = self.model.enlarge(pixels).clamp(0, 1)
             return enlarged.permute(0, 2, 3, 1) if self.layout == "NHWC" else enlarged
-        logits: Tensor = self.model(pixels) if self.role == "fused" else self.model.segment(pixels)
-        return torch.sigmoid(logits)
+        if self.role in ("segmentation", "proposal"):
+            return torch.sigmoid(self.model.segment(pixels))
+        whole = None
+        if statistics is not None:
+            whole = Statistics(statistics[0].view(1, 3, 1, 1), statistics[1].view(1, 3, 1, 1))
+        probability: Tensor = self.model(pixels, whole)
+        return probability
 
 
 def _multiple(model: CrackModel, role: Role) -> int:
     """What height and width of the input must be multiples of, in pixels."""
-    if role == "segmentation":
+    if role in ("segmentation", "proposal") or model.super_resolution is None:
         return frame_multiple(model, "segmentation")
-    assert model.super_resolution is not None, "a model without super-resolution has no such role"
     own = model.super_resolution.stride
     return own if role == "super_resolution" else math.lcm(own, frame_multiple(model, "fused"))
 
 
 def _halo(model: CrackModel, role: Role) -> int | None:
     """Context that an output pixel depends on, to each side, in input pixels; None for the whole frame."""
-    if role == "segmentation":
-        return model.halo
-    assert model.super_resolution is not None, "a model without super-resolution has no such role"
+    # A tile is given the statistics that otherwise depend on the whole frame.
+    segmentation = model.segmentation.halo if role == "tile" else model.halo
+    if role in ("segmentation", "proposal") or model.super_resolution is None:
+        return segmentation
     own = model.super_resolution.halo
     if role == "super_resolution":
         return own
-    # The segmentation's context is counted in enlarged pixels.
-    return None if model.halo is None else own + -(-model.halo // model.scale)
+    if segmentation is None:
+        return None
+    # Behind super-resolution the segmentation's context is counted in enlarged pixels.
+    return own + (segmentation if model.segments_frames else -(-segmentation // model.scale))
 
 
 def _strip(proto: onnx.ModelProto) -> None:

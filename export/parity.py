@@ -20,7 +20,7 @@ from fissura.imaging.encode import crop, encode
 from fissura.imaging.images import RgbImage
 from fissura.imaging.resample import downsample
 from fissura.progress import progress
-from train.model import CrackModel
+from train.model import CrackModel, image_statistics
 from train.predict import predict
 
 LIMIT = 1e-4
@@ -71,12 +71,18 @@ def check_parity(
 
 def reference(model: CrackModel, graph: ExportedGraph, frame: RgbImage) -> NDArray[np.float32]:
     """What PyTorch gives for a frame where the graph gives its output; same shape."""
-    if graph.role != "super_resolution":
-        return predict(model, frame, graph.role)
+    if graph.role in ("segmentation", "proposal"):
+        return predict(model, frame, "segmentation")
+    if graph.role == "fused":
+        return predict(model, frame, "fused")
     batch, padding = encode(frame, graph.input.model_copy(update={"layout": "NCHW"}))
     with torch.inference_mode():
-        enlarged = model.enlarge(torch.from_numpy(np.ascontiguousarray(batch)).float() / 255).clamp(0, 1)
-    return crop(enlarged[0].permute(1, 2, 0).numpy(), padding, graph.output.scale)
+        pixels = torch.from_numpy(np.ascontiguousarray(batch)).float() / 255
+        if graph.role == "super_resolution":
+            output = model.enlarge(pixels).clamp(0, 1)[0].permute(1, 2, 0)
+        else:  # a tile that is the whole frame, normalised by the frame's statistics
+            output = model(pixels, image_statistics(pixels))[0, 0]
+    return crop(output.numpy(), padding, graph.output.scale)
 
 
 def _frames(images: Sequence[RgbImage], scale: int) -> list[RgbImage]:

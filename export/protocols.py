@@ -13,6 +13,7 @@ from fissura.metrics.super_resolution import SuperResolution
 
 ALL = "all"
 SUPER_RESOLUTION = "super_resolution"
+CSSR = "cssr"
 NAMES = (*PROTOCOLS, SUPER_RESOLUTION, ALL)
 SUMMARIES = {name: protocol.summary for name, protocol in PROTOCOLS.items()} | {
     SUPER_RESOLUTION: SuperResolution.summary

@@ -16,6 +16,26 @@ Jobs = Sequence[tuple[Dataset, Mapping[str, EvaluationProtocol]]]
 Evaluations = Mapping[str, Evaluation]
 
 
+def facts(model: Predictor, dataset: Dataset) -> dict[str, Any]:
+    """What was scored, for JSON."""
+    return {
+        "images": len(dataset.samples),
+        "mode": model.mode,
+        "scale": model.scale,
+        "frames": _frames(model),
+        "data": dataset.name,
+        "split": dataset.split,
+    }
+
+
+def header(title: str, model: Predictor, dataset: Dataset) -> list[str]:
+    """What was scored, for the terminal."""
+    return [
+        f"{title} on {len(dataset.samples)} images of {dataset.name}/{dataset.split}, labels `{dataset.labels}`",
+        f"mode {model.mode}: frames are {_frames(model)}; scores at the images' resolution",
+    ]
+
+
 def as_dictionary(model: Predictor, jobs: Jobs, evaluations: Evaluations, *, together: bool) -> dict[str, Any]:
     """Scores and what they were taken from, for JSON.
 
@@ -25,15 +45,7 @@ def as_dictionary(model: Predictor, jobs: Jobs, evaluations: Evaluations, *, tog
         evaluations: by protocol.
         together: all protocols, under `protocols`; else the only one's scores stand beside the rest.
     """
-    dataset, options = jobs[0][0], _options(jobs)
-    facts: dict[str, Any] = {
-        "images": len(dataset.samples),
-        "mode": model.mode,
-        "scale": model.scale,
-        "frames": _frames(model),
-        "data": dataset.name,
-        "split": dataset.split,
-    }
+    options = _options(jobs)
     figures = {
         name: {
             **options.get(name, {}),
@@ -43,18 +55,14 @@ def as_dictionary(model: Predictor, jobs: Jobs, evaluations: Evaluations, *, tog
         for name, evaluation in evaluations.items()
     }
     if together:
-        return {**facts, "protocols": figures}
+        return {**facts(model, jobs[0][0]), "protocols": figures}
     ((name, only),) = figures.items()
-    return {**only, "protocol": name, **facts}
+    return {**only, "protocol": name, **facts(model, jobs[0][0])}
 
 
 def as_text(title: str, model: Predictor, jobs: Jobs, evaluations: Evaluations, *, together: bool) -> str:
     """Scores and what they were taken from, for the terminal; see `as_dictionary`."""
-    dataset, options = jobs[0][0], _options(jobs)
-    lines = [
-        f"{title} on {len(dataset.samples)} images of {dataset.name}/{dataset.split}, labels `{dataset.labels}`",
-        f"mode {model.mode}: frames are {_frames(model)}; scores at the images' resolution",
-    ]
+    options, lines = _options(jobs), header(title, model, jobs[0][0])
     rows = []
     for name, evaluation in evaluations.items():
         if not together:
@@ -63,10 +71,10 @@ def as_text(title: str, model: Predictor, jobs: Jobs, evaluations: Evaluations, 
         for score, value in evaluation.scores.items():
             shipped = (evaluation.at_bundle_threshold or {}).get(score)
             rows.append((name, score, _number(value), "-" if shipped is None else _number(shipped)))
-    header: tuple[str, ...] = ("protocol", "score", "value", "bundle's threshold")
+    columns: tuple[str, ...] = ("protocol", "score", "value", "bundle's threshold")
     first, last = 0 if together else 1, 4 if model.threshold is not None else 3
     cells = [row[first:last] for row in rows]
-    lines += ["", format_table(header[first:last], cells, right=range(2 - first, last - first))]
+    lines += ["", format_table(columns[first:last], cells, right=range(2 - first, last - first))]
     left_out = [name for name in NAMES[:-1] if name not in evaluations]
     if together and left_out:
         lines += ["", f"left out, since they do not apply: {', '.join(left_out)}"]
@@ -95,4 +103,6 @@ def _finite(value: float) -> float | None:
 
 
 def _number(value: float) -> str:
+    if math.isnan(value):
+        return "-"  # a score that this model does not have
     return f"{value:.0f}" if value > 1 and value == round(value) else f"{value:.4f}"

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_runtime.cascade import Mode as VehicleMode
-from edge_runtime.cascade import Step, open_cascade
 from edge_runtime.engines import open_engine
+from edge_runtime.inference import Mode as VehicleMode
+from edge_runtime.inference import open_inference
 from edge_runtime.stages import StageTimes
+from edge_runtime.step import Step
 from export.overlay import write_overlay
 from export.vehicle import ENGINE
 from fissura.bundle import MANIFEST_NAME, load_bundle
@@ -189,7 +190,7 @@ def _checkpoint(path: Path, mode: Mode | None) -> Predictor:
         None,
         lambda frame: predict(model, frame, chosen),
         super_resolution_scale=model.scale,
-        enlarge=None if model.super_resolution is None else lambda frame: _enlarge(model, frame),
+        enlarge=None if model.segments_frames else lambda frame: _enlarge(model, frame),
         frame_kernel=checkpoint.record.recipe.get("data", {}).get("frame_kernel", "area"),
     )
 
@@ -203,16 +204,16 @@ def _enlarge(model: CrackModel, frame: RgbImage) -> NDArray[np.float32]:
 
 def _bundle(path: Path, mode: Mode | None) -> Predictor:
     bundle = load_bundle(path)
-    cascade, times = open_cascade(bundle, mode, ENGINE, {}), StageTimes()
+    inference, times = open_inference(bundle, mode, ENGINE, {}), StageTimes()
     step: Step | None = None
     if "super_resolution" in bundle.manifest.graphs:
         graph = bundle.graph("super_resolution")
         step = Step("super_resolution", graph, open_engine(ENGINE, bundle.graph_path("super_resolution"), graph, {}))
     return Predictor(
-        cascade.mode,
-        cascade.scale,
-        cascade.threshold,
-        lambda frame: cascade.run(frame, times),
+        inference.mode,  # type: ignore[arg-type]
+        inference.scale,
+        inference.threshold,
+        lambda frame: inference.run(frame, times),
         super_resolution_scale=1 if step is None else step.graph.output.scale,
         enlarge=None if step is None else lambda frame: step.run(frame, times),
         frame_kernel=bundle.manifest.lineage.recipe.get("data", {}).get("frame_kernel", "area"),

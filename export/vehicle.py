@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.cascade import Step
 from edge_runtime.engines import open_engine
 from edge_runtime.stages import StageTimes
+from edge_runtime.step import Step
 from export.onnx import ExportedGraph
 from fissura.bundle import Bundle, Graph, Role
 from fissura.imaging.images import RgbImage

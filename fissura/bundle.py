@@ -16,7 +16,7 @@ from fissura.files import sha256
 from fissura.schema_version import CURRENT, SchemaVersion
 
 MANIFEST_NAME = "manifest.json"
-Role = Literal["super_resolution", "segmentation", "fused"]
+Role = Literal["super_resolution", "segmentation", "fused", "tile", "proposal"]
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"  # of a bundle
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -58,7 +58,12 @@ class Normalisation(_Document):
 
 
 class Graph(_Document):
-    """One ONNX file and how to talk to it."""
+    """One ONNX file and how to talk to it.
+
+    Roles: `segmentation` (of images as they are), `super_resolution`, `fused` (both, of camera frames); `tile` (what
+    `fused`, or `segmentation` where the model does not enlarge, gives of a frame, on parts of it and several at once);
+    `proposal` (a cheap segmentation of the camera frame, which says where tiles are worth their time).
+    """
 
     file: str
     input: GraphInput
@@ -69,6 +74,14 @@ class Graph(_Document):
     )
     threshold: float | None = Field(
         None, gt=0, lt=1, description="probability at and above which a pixel is crack (ODS on the calibration list)"
+    )
+    statistics: str | None = Field(
+        None,
+        description="a second input, (2, 3) float32: mean and variance of the colours, on the scale [0, 1], of the "
+        "whole image that the segmentation sees a part of; null: the graph needs none",
+    )
+    proposal_threshold: float | None = Field(
+        None, gt=0, lt=1, description="of a proposal: probability at and above which a pixel is looked at again"
     )
 
     @model_validator(mode="after")
@@ -131,6 +144,7 @@ class Manifest(_Document):
     calibration: dict[Role, Calibration] = Field(default_factory=dict)
     files: dict[str, FileEntry] = Field(min_length=1)
     lineage: Lineage
+    proposal_lineage: Lineage | None = Field(None, description="of the proposal network, where there is one")
 
     @field_validator("graphs", "parity", "calibration", mode="before")
     @classmethod
@@ -154,6 +168,13 @@ class Manifest(_Document):
         for role, graph in self.graphs.items():
             if graph.file not in self.files:
                 raise ValueError(f"graph {role} is {graph.file!r}, which `files` does not list")
+        return self
+
+    @model_validator(mode="after")
+    def _proposal_says_where_to_look(self) -> Manifest:
+        proposal = self.graphs.get("proposal")
+        if proposal is not None and (proposal.proposal_threshold is None or proposal.output.scale != 1):
+            raise ValueError("graph proposal needs a `proposal_threshold` and gives one value a camera pixel")
         return self
 
     def to_json(self) -> str:

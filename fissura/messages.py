@@ -72,7 +72,7 @@ class ModelStamp(BaseModel):
 
     name: str
     bundle_id: str = Field(description="SHA-256 of the bundle's manifest")
-    mode: str = Field(description="graphs that ran: 'fused', 'sr+segmentation', 'segmentation'")
+    mode: str = Field(description="graphs that ran: 'fused', 'sr+segmentation', 'segmentation', 'cascade', 'lr-only'")
     engine: str
     threshold: float = Field(gt=0, lt=1)
 
@@ -112,6 +112,10 @@ class Telemetry(_Message):
     spool_rows: int = Field(ge=0)
     spool_bytes: int = Field(ge=0)
     stage_ms: dict[str, float] = Field(description="median latency of each stage, milliseconds")
+    tiles_proposed: int | None = Field(
+        None, ge=0, description="tiles in which the cheap pass of mode 'cascade' suspected a crack; null in other modes"
+    )
+    tiles_left_out: int | None = Field(None, ge=0, description="those of them that had no time within the budget")
 
 
 MESSAGES: dict[str, type[_Message]] = {"detection": Detection, "status": Status, "telemetry": Telemetry}

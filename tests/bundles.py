@@ -33,6 +33,9 @@ NEIGHBOURHOOD_PX = 15
 DARKER_BY = 0.12  # of full scale: so much darker than its surroundings is crack
 STEEPNESS = 60.0
 ROLES: tuple[Role, ...] = ("super_resolution", "segmentation", "fused")
+CASCADE_ROLES: tuple[Role, ...] = ("fused", "tile", "proposal")
+PROPOSAL_THRESHOLD = 0.2
+TILE_HALO_PX = 9  # of frame pixels: the neighbourhood at full scale, and the enlargement
 
 
 def make_bundle(
@@ -42,7 +45,7 @@ def make_bundle(
 
     Args:
         folder: where to; is made.
-        roles: graphs to write; super-resolution and fused enlarge by 2.
+        roles: graphs to write; super-resolution, fused and tile enlarge by 2.
         layout: of every graph's input.
         multiple: which heights and widths must be multiples of, in pixels.
     """
@@ -58,9 +61,11 @@ def make_bundle(
             output=GraphOutput(
                 name="output",
                 kind="image" if is_image else "probability",
-                scale=1 if role == "segmentation" else SCALE,
+                scale=1 if role in ("segmentation", "proposal") else SCALE,
             ),
             threshold=None if is_image else THRESHOLD,
+            halo=TILE_HALO_PX if role == "tile" else 0,
+            proposal_threshold=PROPOSAL_THRESHOLD if role == "proposal" else None,
         )
     write_manifest(folder, graphs)
     return folder
@@ -90,7 +95,7 @@ def _model(role: Role, layout: Layout) -> onnx.ModelProto:
         nodes.append(helper.make_node("Identity", ["float"], ["planar"]))
     nodes.append(helper.make_node("Div", ["planar", "full_scale"], ["unit"]))
     pixels = "unit"
-    if role != "segmentation":
+    if role not in ("segmentation", "proposal"):
         nodes.append(
             helper.make_node(
                 "Resize",
@@ -109,7 +114,7 @@ def _model(role: Role, layout: Layout) -> onnx.ModelProto:
         )
         nodes.append(last)
     else:
-        side = NEIGHBOURHOOD_PX if role == "segmentation" else 2 * NEIGHBOURHOOD_PX + 1
+        side = NEIGHBOURHOOD_PX if role in ("segmentation", "proposal") else 2 * NEIGHBOURHOOD_PX + 1
         nodes += [
             helper.make_node("ReduceMean", [pixels, "channel_axis"], ["grey"], keepdims=1),
             # Along one axis after the other: ONNX Runtime's pooling takes its time with large windows.

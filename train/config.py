@@ -19,12 +19,19 @@ from train.losses import build_loss
 from train.model import ModelConfig
 from train.optimiser import OptimiserConfig
 from train.search_space import TuneConfig
+from train.start import StartConfig
 
 RECIPES = Path(__file__).parent / "recipes"
 
 
+Part = Literal["segmentation", "super_resolution"]
+
+
 class JointConfig(Config):
     """Joint super-resolution and segmentation: ``(1 - beta) L1 + beta SS`` (paper 004, equation 6).
+
+    `L1` compares the enlarged image with the high-resolution one, or the enlarged mask with the high-resolution mask
+    where the segmentation comes first. 0 trains the super-resolution alone, 1 the segmentation by its own loss.
 
     `high_resolution` is the share of the segmentation loss that is taken on the original high-resolution image
     instead of the super-resolved one, so that the segmentation graph also serves frames that need no enlargement
@@ -52,6 +59,8 @@ class Recipe(Config):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     data: DataConfig
     model: ModelConfig = ModelConfig()
+    start: StartConfig = StartConfig()
+    frozen: tuple[Part, ...] = Field((), description="networks that stay as they start")
     initialisation: Initialisation | None = Field(None, description="of all kernels; null: each network's own")
     loss: dict[str, Any]
     joint: JointConfig | None = None
@@ -87,8 +96,17 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _one_start(self) -> Recipe:
         sections = (self.model.segmentation, self.model.super_resolution or {})
-        if self.initialisation is not None and any(section.get("weights") for section in sections):
-            raise ValueError("`initialisation` would overwrite the network's `weights`: give one of them")
+        given = any(section.get("weights") for section in sections) or self.start != StartConfig()
+        if self.initialisation is not None and given:
+            raise ValueError("`initialisation` would overwrite the network's `weights`, or `start`: give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> Recipe:
+        if "super_resolution" in self.frozen and self.model.super_resolution is None:
+            raise ValueError("`frozen` names super_resolution, which the model does not have")
+        if set(self.frozen) == {"segmentation", *(["super_resolution"] if self.model.super_resolution else [])}:
+            raise ValueError("`frozen` names every network of the model: nothing would be trained")
         return self
 
     @model_validator(mode="after")

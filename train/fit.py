@@ -19,12 +19,14 @@ from fissura.files import write_text
 from train.checkpoint import FOLDER, CheckpointRecord, save_checkpoint
 from train.config import Recipe
 from train.data.module import CrackData
+from train.data.samples import Labels
 from train.history import CLOCK, History, Row
 from train.initialise import initialise
 from train.losses import build_loss
 from train.model import build_model
 from train.processes import PeerLostError, Processes, check_processes, lost_peer
 from train.resume import RESUME_FILE
+from train.start import start_from
 from train.task import CrackTask
 from train.trainer import HARMLESS, build_trainer, check_batch_norm, choose_precision
 
@@ -60,9 +62,14 @@ def fit(
     if recipe.initialisation is not None:
         for network in filter(None, (model.segmentation, model.super_resolution)):
             initialise(network, recipe.initialisation)
+    start_from(model, recipe.start)
+    for part in recipe.frozen:
+        # In evaluation mode, so that statistics stay as well; Lightning leaves each module's mode as it finds it.
+        getattr(model, part).requires_grad_(False).eval()
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     check_batch_norm(model, recipe, processes)
-    data = CrackData(recipe, scale=model.scale)
+    labels_at: Labels = "frame" if model.order == "segmentation_first" else "image"
+    data = CrackData(recipe, scale=model.scale, labels_at=labels_at)
     images = sum(len(images) for images in data.validation_sets)
     check_processes(processes, batch_size=recipe.data.batch_size, images=images)
     task = CrackTask(model, build_loss(recipe.loss), recipe, data.steps_per_epoch)

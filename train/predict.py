@@ -20,7 +20,9 @@ Mode = Literal["fused", "segmentation"]
 
 def frame_multiple(model: CrackModel, mode: Mode) -> int:
     """What a frame's sides must be multiples of, in pixels, so that the segmentation network gets its stride."""
-    return model.stride // math.gcd(model.stride, model.scale) if mode == "fused" else model.stride
+    if mode == "segmentation" or model.segments_frames:
+        return model.stride
+    return model.stride // math.gcd(model.stride, model.scale)
 
 
 def predict(model: CrackModel, frame: RgbImage, mode: Mode) -> NDArray[np.float32]:
@@ -38,6 +40,6 @@ def predict(model: CrackModel, frame: RgbImage, mode: Mode) -> NDArray[np.float3
     device = model.mean.device
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
         x: Tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(device).float() / 255
-        logits = model(x) if mode == "fused" else model.segment(x)
-        probability = torch.sigmoid(logits)[0, 0].cpu().numpy()
+        found = model(x) if mode == "fused" else torch.sigmoid(model.segment(x))
+        probability = found[0, 0].cpu().numpy()
     return crop(probability, padding, model.scale if mode == "fused" else 1)

@@ -43,12 +43,10 @@ class CrackTask(pl.LightningModule):
         self.model, self.loss, self.recipe, self.steps_per_epoch = model, loss, recipe, steps_per_epoch
         self.rank = Processes.of_environment().rank
         self._losses: list[Tensor] = []
-        self.modes: tuple[Mode, ...] = (
-            ("segmentation",) if model.super_resolution is None else ("fused", "segmentation")
-        )
+        self.modes = _modes(model)
         self.ods = nn.ModuleDict({mode: Ods(recipe.evaluation.tolerance_px) for mode in self.modes})
         self.psnr: PeakSignalNoiseRatio | None = None
-        if model.super_resolution is not None:
+        if not model.segments_frames:
             self.psnr = PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3), reduction="elementwise_mean")
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -73,22 +71,38 @@ class CrackTask(pl.LightningModule):
         return loss
 
     def _segmentation_loss(self, image: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        total = torch.zeros((), device=image.device)
-        for output in self.model.training_logits(image):
-            mask, distance = (_centre(batch.get(key), output.shape[-2:]) for key in ("mask", "distance"))
-            total = total + self.loss(output, mask, distance)
+        return self._mask_loss(self.model.training_logits(image), batch["mask"], batch.get("distance"))
+
+    def _mask_loss(self, outputs: tuple[Tensor, ...], mask: Tensor, distance: Tensor | None) -> Tensor:
+        total = torch.zeros((), device=mask.device)
+        for output in outputs:
+            parts = (_centre(truth, output.shape[-2:]) for truth in (mask, distance))
+            total = total + self.loss(output, *parts)
         return total
 
     def _joint_loss(self, frame: Tensor, image: Tensor, batch: dict[str, Tensor]) -> Tensor:
         joint = self.recipe.joint
         assert joint is not None, "a recipe with super-resolution has a joint loss"
+        if self.model.order == "segmentation_first":
+            return self._inverse_loss(frame, batch, joint.beta)
         enlarged = self.model.enlarge(frame)
-        pixels = F.l1_loss(enlarged.float(), image)
+        loss = (1 - joint.beta) * F.l1_loss(enlarged.float(), image)
+        if not joint.beta:  # super-resolution alone: the segmentation would only cost time
+            return loss
         cracks = self._segmentation_loss(enlarged.clamp(0, 1), batch)
         if joint.high_resolution:
             share = joint.high_resolution
             cracks = (1 - share) * cracks + share * self._segmentation_loss(image, batch)
-        return (1 - joint.beta) * pixels + joint.beta * cracks
+        return loss + joint.beta * cracks
+
+    def _inverse_loss(self, frame: Tensor, batch: dict[str, Tensor], beta: float) -> Tensor:
+        """Paper 004, table 1 (g): the segmentation learns the frame's mask, the super-resolution to enlarge it."""
+        outputs = self.model.training_logits(frame)
+        loss = beta * self._mask_loss(outputs, batch["frame_mask"], batch.get("distance"))
+        if beta < 1:
+            enlarged = self.model.enlarge(torch.sigmoid(outputs[0].float()))
+            loss = loss + (1 - beta) * F.l1_loss(enlarged.float(), batch["mask"])
+        return loss
 
     def take_mean_loss(self) -> float:
         """Mean training loss of the steps since the last call, over all processes.
@@ -116,7 +130,8 @@ class CrackTask(pl.LightningModule):
         frame, truth = frame_of(image, mask, self.model.scale, self.recipe.data.frame_kernel)
         if "fused" in self.ods:
             self._scores("fused").update(predict(self.model, frame, "fused"), truth)
-        self._scores("segmentation").update(predict(self.model, image, "segmentation"), mask)
+        if "segmentation" in self.ods:
+            self._scores("segmentation").update(predict(self.model, image, "segmentation"), mask)
         if self.psnr is not None:
             small, large = (
                 torch.from_numpy(part).to(self.device).permute(2, 0, 1)[None].float() / 255
@@ -144,8 +159,17 @@ class CrackTask(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         return build_optimiser(
-            self.recipe.optimiser, self.model.parameters(), self.recipe.epochs * self.steps_per_epoch
+            self.recipe.optimiser,
+            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
+            self.recipe.epochs * self.steps_per_epoch,
         )
+
+
+def _modes(model: CrackModel) -> tuple[Mode, ...]:
+    """What of a model is scored on images: the whole, and the segmentation of images that need no enlargement."""
+    if model.super_resolution is None:
+        return ("segmentation",)
+    return ("fused",) if model.segments_frames else ("fused", "segmentation")
 
 
 def _centre(truth: Tensor | None, size: torch.Size) -> Tensor | None:

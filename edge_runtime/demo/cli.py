@@ -14,12 +14,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edge_runtime.arguments import at_least, check_mission
-from edge_runtime.cascade import Cascade, open_cascade
 from edge_runtime.cli import model_stamp
 from edge_runtime.counters import Counters, Counts
 from edge_runtime.demo.broker import embedded_broker
 from edge_runtime.demo.report import FrameEntry, write_report
 from edge_runtime.demo.subscriber import Subscriber
+from edge_runtime.inference import Inference, open_inference
 from edge_runtime.mqtt.endpoint import parse_broker
 from edge_runtime.pipeline import Pipeline, Task, run_to_end
 from edge_runtime.sinks import open_sink
@@ -59,22 +59,22 @@ def run(arguments: argparse.Namespace) -> int:
     serial = f"demo-{secrets.token_hex(4)}"  # a second demo at the same broker is another device
     times = StageTimes()
     with ExitStack() as stack:
-        cascade = open_cascade(bundle, None, "onnxruntime", {})
-        stack.callback(cascade.close)
+        inference = open_inference(bundle, None, "onnxruntime", {})
+        stack.callback(inference.close)
         source = open_source(f"folder:{_image_folder(arguments.images)}?downsample={bundle.manifest.scale}")
         stack.callback(source.close)
         broker = nullcontext(parse_broker(arguments.broker)) if arguments.broker else embedded_broker()
         host, port = stack.enter_context(broker)
         folder = stack.enter_context(replacing_folder(arguments.out))
         subscriber = stack.enter_context(Subscriber(host, port, serial, mission))
-        print(f"mission {mission}: {_way(bundle, cascade)}, MQTT {host}:{port}", flush=True)
-        counts = _stream(arguments, bundle, cascade, source, (host, port), folder, times, subscriber)
+        print(f"mission {mission}: {_way(bundle, inference)}, MQTT {host}:{port}", flush=True)
+        counts = _stream(arguments, bundle, inference, source, (host, port), folder, times, subscriber)
         received = list(subscriber.received.values())
         facts = {
             "mission": mission,
             "model": f"{bundle.manifest.name} ({bundle.id[:12]})",
-            "way": _way(bundle, cascade),
-            "engine": f"{cascade.engine}, threshold {cascade.threshold:.2f}",
+            "way": _way(bundle, inference),
+            "engine": f"{inference.engine}, threshold {inference.threshold:.2f}",
             "broker": f"{host}:{port}" + ("" if arguments.broker else " (amqtt, inside the demo)"),
             "fissura": __version__,
         }
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _stream(
     arguments: argparse.Namespace,
     bundle: Bundle,
-    cascade: Cascade,
+    inference: Inference,
     source: Source,
     broker: tuple[str, int],
     folder: Path,
@@ -106,8 +106,8 @@ def _stream(
     serial, mission = subscriber.serial, subscriber.mission_id
     counters, sinks = Counters(), list[Sink]()
     with tempfile.TemporaryDirectory(prefix="fissura-demo-") as spool_folder:
-        task = Task(serial, mission, model_stamp(bundle, cascade, None), gsd_mm_per_px=arguments.gsd)
-        pipeline = Pipeline(source, cascade, sinks, task, "every_frame", counters, times)
+        task = Task(serial, mission, model_stamp(bundle, inference, None), gsd_mm_per_px=arguments.gsd)
+        pipeline = Pipeline(source, inference, sinks, task, "every_frame", counters, times)
         context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail)
         spool = {"spool": Path(spool_folder) / "spool.sqlite", "version": "3.1.1"}
         host, port = broker
@@ -142,9 +142,9 @@ def _entries(folder: Path, received: list[Detection]) -> list[FrameEntry]:
     ]
 
 
-def _way(bundle: Bundle, cascade: Cascade) -> str:
+def _way(bundle: Bundle, inference: Inference) -> str:
     """What happens to a frame, in words."""
-    if cascade.mode == "segmentation":
+    if inference.mode == "segmentation":
         return "camera frame -> segmentation"
     return f"camera frame -> x{bundle.manifest.scale} super-resolution -> segmentation"
 

@@ -25,11 +25,12 @@ class Engine(Protocol):
     config_class: ClassVar[type[Config]]
     name: str
 
-    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(self, batch: NDArray[np.uint8], statistics: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Run a batch.
 
         Args:
             batch: (N, H, W, 3) or (N, 3, H, W) uint8 RGB, as the manifest's layout says.
+            statistics: (2, 3), for a graph whose manifest entry names such an input, and only for it.
 
         Returns:
             The graph's output, float32, four axes. It is the caller's until the next call.

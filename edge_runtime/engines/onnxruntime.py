@@ -46,13 +46,17 @@ class OnnxRuntimeEngine(Engine):
         self._path = path
         self._input = graph.input.name
         self._output = graph.output.name
+        self._statistics = graph.statistics
         self._check_input(graph)
         self._check_output(graph)
         self._check_by_running(graph)
 
-    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(self, batch: NDArray[np.uint8], statistics: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        feed: dict[str, NDArray[np.generic]] = {self._input: batch}
+        if self._statistics is not None and statistics is not None:
+            feed[self._statistics] = statistics
         try:
-            outputs: list[NDArray[np.float32]] = self._session.run([self._output], {self._input: batch})
+            outputs: list[NDArray[np.float32]] = self._session.run([self._output], feed)
         except Exception as error:  # as above
             raise EngineError(f"{self._path.name} cannot run a batch of shape {batch.shape}: {error}") from error
         return outputs[0]
@@ -61,7 +65,16 @@ class OnnxRuntimeEngine(Engine):
         del self._session
 
     def _check_input(self, graph: Graph) -> None:
-        found = self._only(self._session.get_inputs(), graph.input.name, "input")
+        inputs = self._session.get_inputs()
+        if graph.statistics is not None:
+            found = self._only(inputs, graph.statistics, "input", of=2)
+            if found.type != "tensor(float)" or list(found.shape) != [2, 3]:
+                raise ModelShapeError(
+                    f"{self._path}: input {found.name!r} is {found.type} of shape {found.shape}",
+                    expected="tensor(float) of shape [2, 3]: mean and variance of the colours",
+                    fix=RE_EXPORT,
+                )
+        found = self._only(inputs, graph.input.name, "input", of=1 if graph.statistics is None else 2)
         channels = 3 if graph.input.layout == "NHWC" else 1
         if found.type != "tensor(uint8)" or len(found.shape) != 4 or not _fits(found.shape[channels], 3):
             raise ModelShapeError(
@@ -79,9 +92,10 @@ class OnnxRuntimeEngine(Engine):
                 fix=RE_EXPORT,
             )
 
-    def _only(self, nodes: list[Any], name: str, what: str) -> Any:
+    def _only(self, nodes: list[Any], name: str, what: str, of: int | None = None) -> Any:
+        """The node of that name, of so many as there should be."""
         names = [node.name for node in nodes]
-        if name not in names or (what == "input" and len(names) > 1):
+        if name not in names or (of is not None and len(names) != of):
             raise ModelShapeError(
                 f"{self._path}: its {what}s are {', '.join(map(repr, names))}",
                 expected=f"{name!r}, as the manifest says",
@@ -103,7 +117,8 @@ class OnnxRuntimeEngine(Engine):
         planar = (1, channels, *scaled)
         # A probability is (N, 1, H, W); an image has the layout of the graph's input.
         expected = (1, *scaled, channels) if channels == 3 and graph.input.layout == "NHWC" else planar
-        found = self.run(batch).shape
+        statistics = None if graph.statistics is None else np.ones((2, 3), np.float32)
+        found = self.run(batch, statistics).shape
         if found != expected:
             raise ModelShapeError(
                 f"{self._path}: a batch of shape {batch.shape} gives {found}",

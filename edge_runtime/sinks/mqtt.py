@@ -129,6 +129,9 @@ class MqttSink(Sink):
 
     def _telemetry(self, spool: SpoolStats) -> Telemetry:
         counts = self._context.counters.snapshot()
+        left_out = None
+        if counts.tiles_proposed is not None and counts.tiles_refined is not None:
+            left_out = counts.tiles_proposed - counts.tiles_refined
         return Telemetry(
             serial=self._context.serial,
             sent_utc=datetime.now(timezone.utc),
@@ -142,6 +145,8 @@ class MqttSink(Sink):
             spool_rows=spool.rows,
             spool_bytes=spool.bytes,
             stage_ms=self._context.times.medians(),
+            tiles_proposed=counts.tiles_proposed,
+            tiles_left_out=left_out,
         )
 
 

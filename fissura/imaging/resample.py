@@ -51,6 +51,21 @@ def downsample(image: RgbImage, factor: int, kernel: FrameKernel = "area") -> Rg
     return _filtered(whole, factor, taps)
 
 
+def downsample_mask(mask: Mask, factor: int) -> Mask:
+    """Make a mask smaller by a whole factor: crack where at least half of the block of pixels is.
+
+    Args:
+        mask: (H, W) bool; what fills no whole block is cut off, as in `downsample`.
+        factor: 1 or more.
+
+    Returns:
+        (H // factor, W // factor) bool.
+    """
+    height, width = mask.shape[0] // factor, mask.shape[1] // factor
+    blocks = mask[: height * factor, : width * factor].reshape(height, factor, width, factor)
+    return np.asarray(2 * blocks.sum(axis=(1, 3)) >= factor**2)
+
+
 def frame_of(image: RgbImage, mask: Mask, scale: int, kernel: FrameKernel = "area") -> tuple[RgbImage, Mask]:
     """The low-resolution frame of a data set's image, and the mask at the image's resolution.
 
@@ -73,11 +88,20 @@ def frame_of(image: RgbImage, mask: Mask, scale: int, kernel: FrameKernel = "are
     return frame, mask[: frame.shape[0] * scale, : frame.shape[1] * scale]
 
 
-def _cubic_taps(factor: int) -> NDArray[np.float32]:
-    x = np.abs(_offsets(factor, 2 * factor)) / factor
+def cubic(offset: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' cubic kernel at distances in pixels; 0 from 2 px on. It reproduces polynomials up to degree 2.
+
+    Reference:
+        Keys, "Cubic convolution interpolation for digital image processing", TASSP 29(6), 1981.
+    """
+    x = np.minimum(np.abs(offset), 2)
     near = (CUBIC + 2) * x**3 - (CUBIC + 3) * x**2 + 1
     far = CUBIC * (x**3 - 5 * x**2 + 8 * x - 4)
-    return np.where(x < 1, near, far).astype(np.float32)
+    return np.where(x < 1, near, far)
+
+
+def _cubic_taps(factor: int) -> NDArray[np.float32]:
+    return cubic(_offsets(factor, 2 * factor) / factor).astype(np.float32)
 
 
 def _triangle_taps(factor: int) -> NDArray[np.float32]:

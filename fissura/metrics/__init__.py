@@ -15,6 +15,7 @@ from fissura.metrics.boundaries import Boundaries
 from fissura.metrics.cl_iou import ClIou
 from fissura.metrics.crack_free import CrackFree
 from fissura.metrics.crackformer import CrackFormer
+from fissura.metrics.cssr import Cssr
 from fissura.metrics.deepsegmentor import DeepSegmentor
 from fissura.metrics.fphbn import Fphbn
 from fissura.metrics.ods import Ods
@@ -34,6 +35,7 @@ PROTOCOLS: dict[str, type[EvaluationProtocol]] = {
     "pooled": Pooled,
     "aiu": Aiu,
     "aiu_code": AiuCode,
+    "cssr": Cssr,
     "cl_iou": ClIou,
     "fphbn": Fphbn,
     "fphbn_aiu": FphbnAiu,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fissura.imaging.images import Mask
-from fissura.metrics.counts import THRESHOLDS, best_threshold, count_image
+from fissura.metrics.counts import THRESHOLDS, ImageCounts, best_threshold, count_image
 from fissura.metrics.protocol import EvaluationProtocol, some
 
 EPSILON = 1e-5
@@ -29,19 +29,30 @@ class Aiu(EvaluationProtocol):
         self._rows: list[NDArray[np.float64]] = []
 
     def add(self, probability: NDArray[np.float32], mask: Mask) -> None:
-        counts = count_image(probability, mask, 0)
+        self.add_counts(count_image(probability, mask, 0))
+
+    def add_counts(self, counts: ImageCounts) -> None:
+        """Count one image whose pixels are counted already, without tolerance."""
         self._rows.append(self._iou(counts.hit.astype(np.float64), counts.union.astype(np.float64)))
 
     def scores(self) -> dict[str, float]:
         """`aiu`, and of the IoU averaged over images its maximum over thresholds with that threshold."""
-        some(len(self._rows))
-        iou = np.mean(self._rows, axis=0)
+        iou = self.iou_by_threshold()
         best = best_threshold(iou)
         return {
             "aiu": float(iou.mean()),
             "max_iou": float(iou[best]),
             "threshold": round(float(THRESHOLDS[best]), 2),
         }
+
+    def iou_by_threshold(self) -> NDArray[np.float64]:
+        """(99,) the IoU averaged over images, one entry a threshold (paper 004, figures 5 and 6).
+
+        Raises:
+            DataError: there are no images.
+        """
+        some(len(self._rows))
+        return np.asarray(np.mean(self._rows, axis=0))
 
     def _iou(self, intersection: NDArray[np.float64], union: NDArray[np.float64]) -> NDArray[np.float64]:
         return intersection / (union + EPSILON)

@@ -27,22 +27,29 @@ def photograph(rng: np.random.Generator, scene: Field, config: SynthConfig) -> R
     """
     seen = cv2.GaussianBlur(scene, (3, 3), LENS_SIGMA_PX, borderType=cv2.BORDER_REFLECT)
     blur_px = rng.uniform(*config.motion_blur_px)
-    seen = _motion_blur(seen, blur_px, angle=math.pi / 2 + rng.normal(0, 0.2))
+    seen = motion_blur(seen, blur_px, angle=math.pi / 2 + rng.normal(0, 0.2))
     noise = np.float32(rng.uniform(*config.noise))
     # Photon noise grows with the root of the light.
-    seen = seen + noise * np.sqrt(np.maximum(seen, 0.05) / 0.5) * _sensor_noise(rng, *seen.shape[:2])
+    seen = seen + noise * np.sqrt(np.maximum(seen, 0.05) / 0.5) * sensor_noise(rng, *seen.shape[:2])
     pixels = np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8)
-    return _compress(pixels, int(rng.integers(config.jpeg_quality[0], config.jpeg_quality[1], endpoint=True)))
+    return compress(pixels, int(rng.integers(config.jpeg_quality[0], config.jpeg_quality[1], endpoint=True)))
 
 
-def _sensor_noise(rng: np.random.Generator, height: int, width: int) -> Field:
+def sensor_noise(rng: np.random.Generator, height: int, width: int) -> Field:
     """(H, W, 3) of about unit variance; its colour is coarser than its brightness, for each pixel senses one colour."""
     bright = rng.standard_normal((height, width, 1), dtype=np.float32)
     colour = rng.standard_normal(((height + 1) // 2, (width + 1) // 2, 3), dtype=np.float32)
     return np.float32(0.85) * bright + np.float32(0.6) * cv2.resize(colour, (width, height))
 
 
-def _motion_blur(image: Field, length_px: float, angle: float) -> Field:
+def motion_blur(image: Field, length_px: float, angle: float) -> Field:
+    """Smear (H, W, 3) evenly along a straight way of so many pixels, half of it to either side.
+
+    Args:
+        image: float32.
+        length_px: below 0.1 nothing happens.
+        angle: of the way, radians; 0 is along x, a positive one turns towards y.
+    """
     if length_px < 0.1:
         return image
     half = math.ceil(length_px / 2) + 1
@@ -54,7 +61,8 @@ def _motion_blur(image: Field, length_px: float, angle: float) -> Field:
     return cv2.filter2D(image, -1, (kernel / kernel.sum()).astype(np.float32), borderType=cv2.BORDER_REFLECT)
 
 
-def _compress(image: RgbImage, quality: int) -> RgbImage:
+def compress(image: RgbImage, quality: int) -> RgbImage:
+    """JPEG there and back; a quality of 100 leaves the image as it is."""
     if quality == 100:
         return image
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])

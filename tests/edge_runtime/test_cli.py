@@ -14,7 +14,7 @@ import pytest
 from fissura.bundle import read_manifest
 from fissura.cli import main
 from fissura.imaging.images import write_rgb
-from tests.bundles import make_bundle, write_manifest
+from tests.bundles import CASCADE_ROLES, make_bundle, write_manifest
 from tests.edge_runtime.conftest import pavement
 
 
@@ -186,3 +186,39 @@ def test_lines_go_into_a_pipe(bundle: Path, images: Path) -> None:
     )
     assert finished.returncode == 0, finished.stderr
     assert len([json.loads(line) for line in finished.stdout.splitlines()]) == 10
+
+
+def test_cascade_counts_what_had_no_time(fissura: Fissura, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "cascade", roles=CASCADE_ROLES)
+    code, out, err = fissura.run("--json", bundle=str(bundle), mode="cascade", tile="16", halo="16")
+    summary = json.loads(out)
+    assert (code, summary["frames"], summary["detections"]) == (0, 5, 10)
+    assert summary["tiles"]["proposed"] >= 5 * 8
+    assert summary["tiles"]["left_out"] == 0
+    assert {"proposal", "select", "tiles", "decode"} <= summary["stage_ms"].keys()
+    code, out, err = fissura.run("--json", bundle=str(bundle), mode="cascade", tile="16", budget_ms="1")
+    hurried = json.loads(out)
+    assert (code, hurried["frames"]) == (0, 5)
+    assert 0 < hurried["tiles"]["left_out"] <= hurried["tiles"]["proposed"]
+    assert "of them without time" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ({"budget_ms": "20"}, "a budget in mode 'fused'"),
+        ({"budget_ms": "0"}, "found '0', expected a number of at least 1"),
+        ({"mode": "cascade"}, "cannot run in mode 'cascade'"),
+        ({"mode": "lr-only"}, "cannot run in mode 'lr-only'"),
+        ({"tile": "4"}, "found '4', expected a whole number of at least 8"),
+        ({"tile": "32"}, "holds no graph 'tile'"),
+        ({"halo": "-1"}, "found '-1'"),
+        ({"tile_batch": "0"}, "found '0'"),
+        ({"proposal_threshold": "1"}, "expected a number between 0 and 1"),
+    ],
+)
+def test_wrong_cascade(fissura: Fissura, words: dict[str, str], found: str, tmp_path: Path) -> None:
+    code, _, err = fissura.run(**words)
+    assert code == 2
+    assert found in err
+    assert not (tmp_path / "found.jsonl").exists()

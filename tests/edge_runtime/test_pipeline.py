@@ -1,4 +1,4 @@
-"""The pipeline with a real cascade; sources and outputs at its ends are made to misbehave."""
+"""The pipeline with a real model; sources and outputs at its ends are made to misbehave."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_runtime.cascade import Cascade, open_cascade
 from edge_runtime.cli import model_stamp
 from edge_runtime.counters import Counters
 from edge_runtime.frame import EndOfStream, Frame, Timeout
+from edge_runtime.inference import Inference, open_inference
 from edge_runtime.masks import Region
 from edge_runtime.pipeline import Pipeline, Task, run_to_end
 from edge_runtime.sinks.sink import Deadline, Sink
@@ -90,8 +90,8 @@ def frame(sequence: int, image: NDArray[np.uint8] | None = None, gsd: float | No
 
 
 @pytest.fixture
-def cascade(bundle: Path) -> Iterator[Cascade]:
-    opened = open_cascade(load_bundle(bundle), "fused", "onnxruntime", {"threads": 1})
+def inference(bundle: Path) -> Iterator[Inference]:
+    opened = open_inference(load_bundle(bundle), "fused", "onnxruntime", {"threads": 1})
     yield opened
     opened.close()
 
@@ -101,7 +101,7 @@ class Run:
 
     def __init__(
         self,
-        cascade: Cascade,
+        inference: Inference,
         bundle: Path,
         items: Sequence[object],
         *sinks: Collect,
@@ -113,9 +113,9 @@ class Run:
         self.sinks = sinks or (Collect(),)
         self.pipeline = Pipeline(
             Script(items, pause_s),
-            cascade,
+            inference,
             self.sinks,
-            Task("s1", "m1", model_stamp(load_bundle(bundle), cascade), **task),  # type: ignore[arg-type]
+            Task("s1", "m1", model_stamp(load_bundle(bundle), inference), **task),  # type: ignore[arg-type]
             policy,
             self.counters,
             self.times,
@@ -134,8 +134,8 @@ class Run:
         return self.counters.snapshot().sink_errors
 
 
-def test_every_crack_of_every_frame_is_a_detection(cascade: Cascade, bundle: Path) -> None:
-    run = Run(cascade, bundle, [frame(0), Timeout(), frame(1, gsd=3.0)], gsd_mm_per_px=1.5).to_end()
+def test_every_crack_of_every_frame_is_a_detection(inference: Inference, bundle: Path) -> None:
+    run = Run(inference, bundle, [frame(0), Timeout(), frame(1, gsd=3.0)], gsd_mm_per_px=1.5).to_end()
     (sink,) = run.sinks
     assert [d.frame.sequence for d in sink.detections] == [0, 0, 1, 1]
     assert len({d.uuid for d in sink.detections} | {d.event_id for d in sink.detections}) == 8
@@ -152,50 +152,52 @@ def test_every_crack_of_every_frame_is_a_detection(cascade: Cascade, bundle: Pat
     assert list(run.times.all()) == ["encode", "fused", "decode", "collect", "frame"]
 
 
-def test_what_lies_outside_the_region_is_no_crack(cascade: Cascade, bundle: Path) -> None:
+def test_what_lies_outside_the_region_is_no_crack(inference: Inference, bundle: Path) -> None:
     keep = np.zeros((72, 96), bool)
     keep[:, 48:] = True
-    run = Run(cascade, bundle, [frame(0)], region=Region(keep, "the mask")).to_end()
+    run = Run(inference, bundle, [frame(0)], region=Region(keep, "the mask")).to_end()
     (detection,) = run.sinks[0].detections
     assert detection.crack.bbox_px[0] > 60
 
 
-def test_short_cracks_are_left_out(cascade: Cascade, bundle: Path) -> None:
-    assert Run(cascade, bundle, [frame(0)], min_length_px=500).to_end().sinks[0].detections == []
+def test_short_cracks_are_left_out(inference: Inference, bundle: Path) -> None:
+    assert Run(inference, bundle, [frame(0)], min_length_px=500).to_end().sinks[0].detections == []
 
 
-def test_a_frame_that_fails_costs_that_frame(cascade: Cascade, bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_frame_that_fails_costs_that_frame(
+    inference: Inference, bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     broken = frame(2, image=np.zeros((72, 96, 4), np.uint8))
     items = [frame(0), ImageError("image b.png is damaged"), broken, frame(3)]
-    run = Run(cascade, bundle, items).to_end()
+    run = Run(inference, bundle, items).to_end()
     assert [f.sequence for f in run.sinks[0].frames] == [0, 3]
     assert run.drops == {"unreadable": 1, "failed": 1}
     assert "b.png" in caplog.text and "frame 2" in caplog.text
 
 
 def test_thousands_of_failures_are_a_few_lines(
-    cascade: Cascade, bundle: Path, caplog: pytest.LogCaptureFixture
+    inference: Inference, bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = frame(1, image=np.zeros((8, 8, 4), np.uint8))
-    run = Run(cascade, bundle, [frame(0), *[broken] * 3000]).to_end()
+    run = Run(inference, bundle, [frame(0), *[broken] * 3000]).to_end()
     assert run.drops == {"failed": 3000}
     assert len(caplog.records) <= 3
 
 
 def test_an_output_that_fails_keeps_the_others_going(
-    cascade: Cascade, bundle: Path, caplog: pytest.LogCaptureFixture
+    inference: Inference, bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = Collect(fail_at=(1,)), Collect()
-    run = Run(cascade, bundle, [frame(n) for n in range(3)], bad, good).to_end()
+    run = Run(inference, bundle, [frame(n) for n in range(3)], bad, good).to_end()
     assert [f.sequence for f in bad.frames] == [0, 2]
     assert [f.sequence for f in good.frames] == [0, 1, 2]
     assert run.drops == {} and run.sink_errors == {"collect": 1}  # the frame was processed
     assert "disk is full" in caplog.text
 
 
-def test_an_output_that_takes_nothing_is_an_error_after_the_run(cascade: Cascade, bundle: Path) -> None:
+def test_an_output_that_takes_nothing_is_an_error_after_the_run(inference: Inference, bundle: Path) -> None:
     bad, good = Collect(fail_at=(0, 1, 2)), Collect()
-    run = Run(cascade, bundle, [frame(n) for n in range(3)], bad, good)
+    run = Run(inference, bundle, [frame(n) for n in range(3)], bad, good)
     with pytest.raises(SinkError, match="disk is full") as caught:
         run.to_end()
     assert len(good.frames) == 3 and good.flushed == bad.flushed == 1
@@ -203,25 +205,25 @@ def test_an_output_that_takes_nothing_is_an_error_after_the_run(cascade: Cascade
     assert run.sink_errors == {"collect": 3}
 
 
-def test_an_output_that_takes_only_empty_frames_has_lost_everything(cascade: Cascade, bundle: Path) -> None:
+def test_an_output_that_takes_only_empty_frames_has_lost_everything(inference: Inference, bundle: Path) -> None:
     empty = frame(1, image=np.full((72, 96, 3), 150, np.uint8))
     with pytest.raises(SinkError, match="disk is full"):
-        Run(cascade, bundle, [frame(0), empty, frame(2)], Collect(fail_at=(0, 2))).to_end()
-    Run(cascade, bundle, [frame(0), empty, frame(2)], Collect(fail_at=(1, 2))).to_end()
+        Run(inference, bundle, [frame(0), empty, frame(2)], Collect(fail_at=(0, 2))).to_end()
+    Run(inference, bundle, [frame(0), empty, frame(2)], Collect(fail_at=(1, 2))).to_end()
     with pytest.raises(SinkError, match="disk is full"):  # where no frame has a crack, the empty ones count
-        Run(cascade, bundle, [empty], Collect(fail_at=(1,))).to_end()
+        Run(inference, bundle, [empty], Collect(fail_at=(1,))).to_end()
 
 
-def test_an_output_that_took_nothing_until_a_signal_came_is_an_error(cascade: Cascade, bundle: Path) -> None:
-    run = Run(cascade, bundle, [frame(n) for n in range(500)], Collect(fail_at=tuple(range(500)), slow_s=0.02))
+def test_an_output_that_took_nothing_until_a_signal_came_is_an_error(inference: Inference, bundle: Path) -> None:
+    run = Run(inference, bundle, [frame(n) for n in range(500)], Collect(fail_at=tuple(range(500)), slow_s=0.02))
     threading.Timer(0.3, run.pipeline.stop).start()
     with pytest.raises(SinkError, match="disk is full"):
         run.to_end()
 
 
-def test_latest_drops_what_comes_too_fast_and_counts_it(cascade: Cascade, bundle: Path) -> None:
+def test_latest_drops_what_comes_too_fast_and_counts_it(inference: Inference, bundle: Path) -> None:
     run = Run(
-        cascade, bundle, [frame(n) for n in range(40)], Collect(slow_s=0.05), policy="latest", pause_s=0.005
+        inference, bundle, [frame(n) for n in range(40)], Collect(slow_s=0.05), policy="latest", pause_s=0.005
     ).to_end()
     done = [f.sequence for f in run.sinks[0].frames]
     assert done == sorted(done) and done[-1] == 39  # never behind, and the last one counts
@@ -229,19 +231,19 @@ def test_latest_drops_what_comes_too_fast_and_counts_it(cascade: Cascade, bundle
     assert len(done) < 30
 
 
-def test_every_frame_drops_nothing(cascade: Cascade, bundle: Path) -> None:
-    run = Run(cascade, bundle, [frame(n) for n in range(30)], Collect(slow_s=0.005)).to_end()
+def test_every_frame_drops_nothing(inference: Inference, bundle: Path) -> None:
+    run = Run(inference, bundle, [frame(n) for n in range(30)], Collect(slow_s=0.005)).to_end()
     assert [f.sequence for f in run.sinks[0].frames] == list(range(30)) and run.drops == {}
 
 
-def test_max_frames(cascade: Cascade, bundle: Path) -> None:
-    run = Run(cascade, bundle, [frame(n) for n in range(30)]).to_end(max_frames=3)
+def test_max_frames(inference: Inference, bundle: Path) -> None:
+    run = Run(inference, bundle, [frame(n) for n in range(30)]).to_end(max_frames=3)
     assert len(run.sinks[0].frames) == 3
     assert set(run.drops) <= {"stopped"}
 
 
-def test_stop_ends_after_the_frame_in_hand(cascade: Cascade, bundle: Path) -> None:
-    run = Run(cascade, bundle, [frame(n) for n in range(500)], Collect(slow_s=0.02))
+def test_stop_ends_after_the_frame_in_hand(inference: Inference, bundle: Path) -> None:
+    run = Run(inference, bundle, [frame(n) for n in range(500)], Collect(slow_s=0.02))
     threading.Timer(0.3, run.pipeline.stop).start()
     run.to_end()
     (sink,) = run.sinks
@@ -250,8 +252,8 @@ def test_stop_ends_after_the_frame_in_hand(cascade: Cascade, bundle: Path) -> No
     assert sink.flushed == 1 and sink.closed_with == [None]
 
 
-def test_stop_while_no_frame_comes(cascade: Cascade, bundle: Path) -> None:
-    run = Run(cascade, bundle, [Timeout()] * 10**6, pause_s=0.01)
+def test_stop_while_no_frame_comes(inference: Inference, bundle: Path) -> None:
+    run = Run(inference, bundle, [Timeout()] * 10**6, pause_s=0.01)
     threading.Timer(0.2, run.pipeline.stop).start()
     began = time.monotonic()
     run.to_end()
@@ -259,10 +261,10 @@ def test_stop_while_no_frame_comes(cascade: Cascade, bundle: Path) -> None:
 
 
 def test_a_source_that_hangs_does_not_keep_the_run_from_ending(
-    cascade: Cascade, bundle: Path, monkeypatch: pytest.MonkeyPatch
+    inference: Inference, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge_runtime.pipeline.READER_TIMEOUT_S", 0.2)
-    run = Run(cascade, bundle, [frame(0)], pause_s=3)
+    run = Run(inference, bundle, [frame(0)], pause_s=3)
     threading.Timer(0.1, run.pipeline.stop).start()
     began = time.monotonic()
     run.to_end()
@@ -280,69 +282,71 @@ def test_a_source_that_hangs_does_not_keep_the_run_from_ending(
     ],
 )
 def test_a_source_without_a_frame_is_an_error(
-    cascade: Cascade, bundle: Path, items: list[object], kind: type[FissuraError], found: str
+    inference: Inference, bundle: Path, items: list[object], kind: type[FissuraError], found: str
 ) -> None:
-    run = Run(cascade, bundle, items)
+    run = Run(inference, bundle, items)
     with pytest.raises(kind, match=found) as caught:
         run.to_end()
     assert run.sinks[0].closed_with == [caught.value]
 
 
-def test_a_camera_lost_in_mid_run_is_an_error_after_the_flush(cascade: Cascade, bundle: Path) -> None:
-    run = Run(cascade, bundle, [frame(0), SourceError("camera gone")])
+def test_a_camera_lost_in_mid_run_is_an_error_after_the_flush(inference: Inference, bundle: Path) -> None:
+    run = Run(inference, bundle, [frame(0), SourceError("camera gone")])
     with pytest.raises(SourceError, match="camera gone"):
         run.to_end()
     assert len(run.sinks[0].frames) == 1 and run.sinks[0].flushed == 1
 
 
-def test_when_no_frame_can_be_processed_the_cause_is_the_error(cascade: Cascade, bundle: Path) -> None:
+def test_when_no_frame_can_be_processed_the_cause_is_the_error(inference: Inference, bundle: Path) -> None:
     region = Region(np.ones((10, 10), bool), "the mask roi.png")
     with pytest.raises(ImageError, match=r"roi\.png is 10x10"):
-        Run(cascade, bundle, [frame(0), frame(1)], region=region).to_end()
+        Run(inference, bundle, [frame(0), frame(1)], region=region).to_end()
 
 
-def test_a_failure_from_another_thread_ends_the_run(cascade: Cascade, bundle: Path) -> None:
-    run = Run(cascade, bundle, [frame(n) for n in range(500)], Collect(slow_s=0.02))
+def test_a_failure_from_another_thread_ends_the_run(inference: Inference, bundle: Path) -> None:
+    run = Run(inference, bundle, [frame(n) for n in range(500)], Collect(slow_s=0.02))
     threading.Timer(0.1, run.pipeline.fail, [BrokerError("refused")]).start()
     with pytest.raises(BrokerError, match="refused"):
         run.to_end()
     assert len(run.sinks[0].frames) < 100
 
 
-def test_every_output_is_closed_when_one_cannot_be(cascade: Cascade, bundle: Path) -> None:
+def test_every_output_is_closed_when_one_cannot_be(inference: Inference, bundle: Path) -> None:
     class Stubborn(Collect):
         def close(self, error: FissuraError | None = None) -> None:
             raise SinkError("cannot be finished")
 
     last = Collect()
     with pytest.raises(SinkError, match="cannot be finished"):
-        Run(cascade, bundle, [frame(0)], Stubborn(), last).to_end()
+        Run(inference, bundle, [frame(0)], Stubborn(), last).to_end()
     assert len(last.closed_with) == 1
 
 
-def test_an_error_of_the_system_in_one_output_keeps_no_other_from_its_end(cascade: Cascade, bundle: Path) -> None:
+def test_an_error_of_the_system_in_one_output_keeps_no_other_from_its_end(inference: Inference, bundle: Path) -> None:
     class Stubborn(Collect):
         def flush(self, deadline: Deadline) -> None:
             raise OSError(5, "Input/output error")
 
     first, last = Stubborn(), Collect()
     with pytest.raises(SinkError, match="Input/output error") as caught:
-        Run(cascade, bundle, [frame(0)], first, last).to_end()
+        Run(inference, bundle, [frame(0)], first, last).to_end()
     assert last.flushed == 1
     assert first.closed_with == last.closed_with == [caught.value]
 
 
-def test_an_error_of_a_library_is_translated(cascade: Cascade, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_a_library_is_translated(
+    inference: Inference, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*words: object) -> None:
         raise MemoryError("out of memory")
 
-    monkeypatch.setattr(cascade, "run", fail)
+    monkeypatch.setattr(inference, "run", fail)
     with pytest.raises(EngineError, match="MemoryError: out of memory"):
-        Run(cascade, bundle, [frame(0)]).to_end()
+        Run(inference, bundle, [frame(0)]).to_end()
 
 
 def test_the_reader_gives_up_after_a_thousand_unreadable_frames_in_a_row(
-    cascade: Cascade, bundle: Path, caplog: pytest.LogCaptureFixture
+    inference: Inference, bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR), pytest.raises(SourceError, match="1000 frames in a row"):
-        Run(cascade, bundle, [frame(0), *[ImageError("bad")] * 2000]).to_end()
+        Run(inference, bundle, [frame(0), *[ImageError("bad")] * 2000]).to_end()

@@ -14,7 +14,7 @@ from export.vehicle import running
 from fissura.bundle import Role
 from tests.train.networks.test_contract import narrow_options
 from train.model import CrackModel, ModelConfig, build_model
-from train.networks import NETWORKS
+from train.networks import NETWORKS, SUPER_RESOLUTION_NETWORKS
 
 # The exporter takes seconds a network: the one that is made for vehicles is tested every time, the others as slow.
 NAMES = [name if name == "hrsegnet" else pytest.param(name, marks=pytest.mark.slow) for name in sorted(NETWORKS)]
@@ -49,6 +49,31 @@ def test_cssr_with_instance_normalisation(role: Role) -> None:
     assert _operators(graph).count("InstanceNormalization") == 1
     assert graph.halo is None  # the whole frame
     assert graph.entry(0.5).halo is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "dbpn" else name
+        for name in sorted(SUPER_RESOLUTION_NETWORKS)
+    ],
+)  # DBPN goes through the exporter above, too
+def test_super_resolution_exports(name: str) -> None:
+    config = ModelConfig(
+        segmentation={"name": "unet", "widths": [2, 4]},
+        super_resolution=narrow_options(SUPER_RESOLUTION_NETWORKS[name].config, name),
+    )
+    torch.manual_seed(0)
+    model = build_model(config).eval()
+    assert model.super_resolution is not None
+    for parameter in model.super_resolution.parameters():  # not the start, where a correction may be zero
+        nn.init.normal_(parameter, std=0.2)
+    graph = export_graph(model, "super_resolution")
+    _assert_same_as_pytorch(model, graph, [(16, 12), (5, 9), (1, 1)])
+    assert (graph.input.multiple, graph.output.scale, graph.halo) == (1, 4, model.super_resolution.halo)
+    if name == "abpn":  # nothing that an 8-bit engine would have to leave to a slower one
+        inner = set(_operators(graph)) - {"Transpose", "Cast", "Div", "Clip"}  # from pixels to [0, 1] and back
+        assert inner == {"Conv", "Relu", "Add", "DepthToSpace"}
 
 
 def _move_statistics(model: nn.Module) -> None:

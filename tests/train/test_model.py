@@ -17,7 +17,7 @@ from fissura.errors import ConfigError
 from train.checkpoint import CheckpointRecord, load_checkpoint, save_checkpoint
 from train.config import Recipe
 from train.losses import build_loss
-from train.model import CrackModel, ModelConfig, build_model
+from train.model import CrackModel, ModelConfig, build_model, image_statistics
 from train.networks import NETWORKS, build_network
 
 UNET = {"name": "unet", "widths": [4, 8, 16]}
@@ -48,7 +48,7 @@ def test_fused_model_is_segmentation_of_the_enlarged_frame() -> None:
     assert model.halo == model.segmentation.halo
     enlarged = model.enlarge(frame).clamp(0, 1)
     normalised = (enlarged - 0.5) / 0.25
-    assert torch.allclose(model(frame), model.segmentation(normalised), atol=1e-6)
+    assert torch.allclose(model(frame), torch.sigmoid(model.segmentation(normalised)), atol=1e-6)
 
 
 def test_parameter_count_of_cssr() -> None:
@@ -61,10 +61,36 @@ def test_instance_normalisation_is_the_paper_s_layer_on_every_way_in() -> None:
     model, layer = cssr(), nn.InstanceNorm2d(3)  # without affine parameters and running statistics
     frame, image = torch.rand(2, 3, 8, 12), torch.rand(2, 3, 32, 48)
     enlarged = model.enlarge(frame).clamp(0, 1)
-    assert torch.allclose(model(frame), model.segmentation(layer(enlarged)), atol=1e-5)
+    assert torch.allclose(model(frame), torch.sigmoid(model.segmentation(layer(enlarged))), atol=1e-5)
     assert torch.allclose(model.segment(image), model.segmentation(layer(image)), atol=1e-5)
     assert torch.allclose(model.training_logits(image)[0], model.segment(image), atol=1e-5)
     assert model.halo is None
+
+
+def test_inverse_model_enlarges_the_mask_of_the_frame() -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(segmentation=UNET, super_resolution=DBPN, order="segmentation_first")
+    model = build_model(config).eval()
+    frame = torch.rand(1, 3, 8, 12)
+    low = torch.sigmoid(model.segment(frame))
+    assert low.shape == (1, 1, 8, 12)
+    assert model.segments_frames
+    assert torch.equal(model(frame), model.enlarge(low).clamp(0, 1))
+    assert model(frame).shape == (1, 1, 16, 24)
+    with pytest.raises(ConfigError, match="segmentation_first"):
+        parse_config(ModelConfig, {"segmentation": UNET, "order": "segmentation_first"}, origin="recipe")
+
+
+def test_a_part_of_an_image_with_the_whole_image_s_statistics_is_normalised_as_in_the_whole() -> None:
+    model = cssr()
+    seen: list[torch.Tensor] = []
+    model.segmentation.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    image = torch.rand(1, 3, 32, 64) * torch.linspace(0.2, 1, 64)
+    model.segment(image)
+    model.segment(image[..., 32:], image_statistics(image))
+    model.segment(image[..., 32:])
+    assert torch.allclose(seen[1], seen[0][..., 32:], atol=1e-5)
+    assert not torch.allclose(seen[2], seen[0][..., 32:], atol=0.1)
 
 
 def test_images_of_a_batch_do_not_touch_each_other() -> None:

@@ -296,3 +296,22 @@ def test_an_error_in_a_worker_comes_out_without_the_worker_s_traceback() -> None
     shown = str(_without_traceback(caught.value))
     assert shown.startswith("image 7.png is damaged\n  expected: an image\n  to do:    copy it again")
     assert "Traceback" not in shown
+
+
+def test_labels_at_the_frame_are_the_mask_made_smaller() -> None:
+    samples = TrainingSamples(
+        [(Gradients(2), 1)],
+        seed=1,
+        crop=(16, 32),
+        scale=4,
+        augmentation=Augmentation(NOTHING),
+        distance="pixels",
+        labels_at="frame",
+    )
+    for position in range(6):
+        sample = samples[position]
+        blocks = sample["mask"].reshape(1, 4, 4, 8, 4).mean((2, 4))
+        assert torch.equal(sample["frame_mask"], (blocks >= 0.5).float())
+        assert sample["distance"].shape == sample["frame_mask"].shape == (1, 4, 8)
+        expected = distance_maps(sample["frame_mask"][None], "pixels")[0]
+        assert torch.allclose(sample["distance"], expected)

@@ -14,7 +14,7 @@ from train.task import CrackTask
 SET = {"kind": "synth", "count": 1}
 
 
-def joint_task(beta: float, high_resolution: float = 0.0) -> CrackTask:
+def joint_task(beta: float, high_resolution: float = 0.0, order: str = "super_resolution_first") -> CrackTask:
     recipe = Recipe.model_validate(
         {
             "name": "joint",
@@ -23,6 +23,7 @@ def joint_task(beta: float, high_resolution: float = 0.0) -> CrackTask:
             "model": {
                 "segmentation": {"name": "unet", "widths": [4, 8]},
                 "super_resolution": {"name": "dbpn", "scale": 2, "stages": 2, "width": 4, "features": 8},
+                "order": order,
             },
             "loss": {"name": "bce"},
             "joint": {"beta": beta, "high_resolution": high_resolution},
@@ -44,6 +45,17 @@ def test_joint_loss_weighs_pixels_against_cracks(beta: float, share: float) -> N
     on_image = F.binary_cross_entropy_with_logits(task.model.segment(image), mask)
     expected = (1 - beta) * (enlarged - image).abs().mean() + beta * ((1 - share) * on_enlarged + share * on_image)
     assert torch.allclose(task._joint_loss(frame, image, {"mask": mask}), expected, atol=1e-6)
+
+
+def test_inverse_loss_weighs_the_enlarged_mask_against_the_frame_s() -> None:
+    task = joint_task(0.3, order="segmentation_first")
+    frame = torch.rand(2, 3, 8, 8)
+    mask, low_mask = ((torch.rand(2, 1, side, side) > 0.8).float() for side in (16, 8))
+    logits = task.model.segment(frame)
+    enlarged = task.model.enlarge(torch.sigmoid(logits))
+    expected = 0.7 * (enlarged - mask).abs().mean() + 0.3 * F.binary_cross_entropy_with_logits(logits, low_mask)
+    found = task._joint_loss(frame, torch.rand(2, 3, 16, 16), {"mask": mask, "frame_mask": low_mask})
+    assert torch.allclose(found, expected, atol=1e-6)
 
 
 def test_both_networks_learn_from_the_joint_loss() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from fissura.config import Config
 from fissura.imaging.images import Mask, RgbImage
 from train.data import photometry
+from train.data.degradation import CameraDegradation, DegradationConfig
 from train.data.geometry import Padding, Window, affine, warp
 from train.data.photometry import ColourPolicy, Light
 
@@ -49,6 +50,9 @@ class AugmentConfig(Config):
     noise_std: float = Field(0.0, ge=0, description="largest standard deviation, of values in [0, 1]")
     noise_min_std: float = Field(0.0, ge=0)
     noise_share: float = Field(1.0, ge=0, le=1, description="of the images")
+    degradation: DegradationConfig | None = Field(
+        None, description="what the camera does, after all else: of the low-resolution frame, where there is one"
+    )
 
     @model_validator(mode="after")
     def _ranges(self) -> AugmentConfig:
@@ -63,10 +67,15 @@ class AugmentConfig(Config):
 
 
 class Augmentation:
-    """Cuts a sample out of an image and changes it at random."""
+    """Cuts a sample out of an image and changes it at random.
+
+    Attributes:
+        camera: what is then done to the frame that the model sees; None for nothing.
+    """
 
     def __init__(self, config: AugmentConfig) -> None:
         self.config = config
+        self.camera = None if config.degradation is None else CameraDegradation(config.degradation)
         self.moves = bool(config.rotation_deg or config.translation or config.shear_deg or config.zoom)
         self.recolours = bool(config.brightness or config.contrast or config.saturation or config.hue or config.value)
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Subset
 from fissura.errors import ImageError
 from train.config import Recipe
 from train.data.augment import Augmentation
-from train.data.samples import EpochPositions, TrainingSamples, ValidationSamples
+from train.data.samples import EpochPositions, Labels, TrainingSamples, ValidationSamples
 from train.data.sets import open_set
 from train.data.shards import Shard
 from train.losses import build_loss
@@ -24,12 +24,13 @@ class CrackData(pl.LightningDataModule):
     Args:
         recipe: which sets, how augmented.
         scale: super-resolution factor; 1 for none.
+        labels_at: where the segmentation loss is taken; see `TrainingSamples`.
 
     Raises:
         DatasetError: a set is missing or empty, or cannot be sampled as the recipe says.
     """
 
-    def __init__(self, recipe: Recipe, *, scale: int) -> None:
+    def __init__(self, recipe: Recipe, *, scale: int, labels_at: Labels = "image") -> None:
         super().__init__()
         self.recipe = recipe
         self.processes = Processes.of_environment()
@@ -44,6 +45,7 @@ class CrackData(pl.LightningDataModule):
             sampling=recipe.data.sampling,
             frame_kernel=recipe.data.frame_kernel,
             distance=build_loss(recipe.loss).distance_kind,
+            labels_at=labels_at,
         )
         steps = recipe.data.steps_per_epoch or max(1, len(self.samples) // recipe.data.batch_size)
         self.steps_per_epoch = steps

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Sampler
 
 from fissura.errors import DatasetError, ImageError
 from fissura.imaging.images import Mask, RgbImage
-from fissura.imaging.resample import FrameKernel, downsample
+from fissura.imaging.resample import FrameKernel, downsample, downsample_mask
 from train.data.augment import Augmentation
 from train.data.geometry import Window
 from train.data.sampling import (
@@ -34,6 +34,8 @@ from train.losses.distance import distance_map
 from train.losses.loss import DistanceKind
 
 CACHED_IMAGES = 512
+
+Labels = Literal["image", "frame"]
 
 
 class Picture(NamedTuple):
@@ -65,8 +67,10 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
         sampling: where crops lie.
         scale: super-resolution factor; 1 for none.
         frame_kernel: how frames are made.
-        augmentation: cuts and changes a sample.
+        augmentation: cuts and changes a sample; its `camera` then degrades the frame, or the image where there is none.
         distance: which distance map the loss wants; None for none.
+        labels_at: where the segmentation loss is taken: at the image's resolution, or at the frame's; a sample then
+            also holds the `frame_mask` (1, H/scale, W/scale), of which the `distance` is.
 
     Raises:
         DatasetError: crops that `scale` does not divide, or masks that cannot give the `positive_ratio`.
@@ -84,10 +88,12 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
         sampling: SamplingConfig = SamplingConfig(),  # noqa: B008 - immutable
         frame_kernel: FrameKernel = "area",
         distance: DistanceKind | None = None,
+        labels_at: Labels = "image",
     ) -> None:
         self.items = [(s, i) for s, repeat in sets for _ in range(repeat) for i in range(len(s))]
         self.seed, self.crop, self.scale, self.sampling = seed, crop, scale, sampling
         self.augmentation, self.frame_kernel, self.distance = augmentation, frame_kernel, distance
+        self.labels_at = labels_at
         self._read = lru_cache(maxsize=CACHED_IMAGES)(self._read_item)
         self._order = lru_cache(maxsize=4)(self._draw_order)
         if crop is not None and (crop[0] % scale or crop[1] % scale):
@@ -109,10 +115,16 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
         size = self.crop or picture.mask.shape
         pixels, truth = self.augmentation(picture.image, picture.mask, window, (size[0], size[1]), draw)
         sample = {"image": pixels, "mask": torch.from_numpy(truth[None]).float()}
-        if self.scale > 1:
+        if self.scale > 1 or self.augmentation.camera is not None:
             rounded = (pixels * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-            frame = downsample(rounded, self.scale, self.frame_kernel).transpose(2, 0, 1).copy()
-            sample["frame"] = torch.from_numpy(frame).float() / 255
+            frame = downsample(rounded, self.scale, self.frame_kernel)
+            if self.augmentation.camera is not None:
+                frame = self.augmentation.camera(frame, draw)
+            seen = torch.from_numpy(frame.transpose(2, 0, 1).copy()).float() / 255
+            sample["frame" if self.scale > 1 else "image"] = seen
+        if self.labels_at == "frame":
+            truth = downsample_mask(truth, self.scale)
+            sample["frame_mask"] = torch.from_numpy(truth[None]).float()
         if self.distance is not None:
             sample["distance"] = torch.from_numpy(distance_map(truth, self.distance)[None])
         return sample

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from fissura.config import parse_config
 from fissura.errors import ConfigError
+from train.networks.abpn import Abpn
 from train.networks.clique_unet import CliqueUNet
 from train.networks.dbpn import Dbpn
 from train.networks.deepcrack_liu import DeepCrackLiu
@@ -15,6 +16,7 @@ from train.networks.deeplabv3plus import DeepLabV3Plus
 from train.networks.fcn8s import Fcn8s
 from train.networks.hed import Hed
 from train.networks.hrsegnet import HrSegNet
+from train.networks.interpolation import Interpolation
 from train.networks.konig_unet import KonigUNet
 from train.networks.network import CrackNetwork, NetworkConfig
 from train.networks.pix2pix_unet import Pix2PixUNet, WideUNet
@@ -23,6 +25,7 @@ from train.networks.segnet import SegNet
 from train.networks.spiral_net import SpiralNet
 from train.networks.strided_unet import StridedUNet
 from train.networks.structured_cnn import StructuredCnn
+from train.networks.super_resolution import SuperResolutionNetwork
 from train.networks.unet import UNet
 from train.networks.unet16 import UNet16
 
@@ -46,11 +49,13 @@ NETWORKS: dict[str, type[CrackNetwork]] = {
     "deeplabv3plus": DeepLabV3Plus,
 }
 
-SUPER_RESOLUTION_NETWORKS: dict[str, type[Dbpn]] = {
+SUPER_RESOLUTION_NETWORKS: dict[str, type[SuperResolutionNetwork]] = {
     "dbpn": Dbpn,
+    "abpn": Abpn,
+    "interpolation": Interpolation,
 }
 
-Network = TypeVar("Network", CrackNetwork, Dbpn)
+Network = TypeVar("Network", CrackNetwork, SuperResolutionNetwork)
 
 
 def network_config(table: Mapping[str, type[Network]], options: dict[str, Any]) -> NetworkConfig:
@@ -66,11 +71,16 @@ def network_config(table: Mapping[str, type[Network]], options: dict[str, Any]) 
     return parse_config(table[name].config, values, origin=name)
 
 
-def build_network(table: Mapping[str, type[Network]], options: dict[str, Any]) -> Network:
+def build_network(table: Mapping[str, type[Network]], options: dict[str, Any], **fixed: int) -> Network:
     """Build a network.
+
+    Args:
+        table: `NETWORKS` or `SUPER_RESOLUTION_NETWORKS`.
+        options: name and options.
+        fixed: arguments that are no options (`in_channels` of a network that enlarges masks).
 
     Raises:
         ConfigError: see `network_config`.
     """
     config = network_config(table, options)
-    return table[options["name"]](**config.model_dump())
+    return table[options["name"]](**config.model_dump(), **fixed)

@@ -21,7 +21,7 @@ def count(network: nn.Module, size: tuple[int, int], in_channels: int = 3) -> Co
     """Count the parameters and the multiply-accumulates of one image.
 
     Biases, activations, pooling and normalisation are left out of the multiply-accumulates, as is usual. A network
-    made under ``torch.device("meta")`` is counted without computing anything.
+    made under ``torch.device("meta")`` is counted without computing anything. One without parameters counts zero.
 
     Args:
         network: takes (N, in_channels, H, W).
@@ -35,6 +35,8 @@ def count(network: nn.Module, size: tuple[int, int], in_channels: int = 3) -> Co
         Cost(parameters=31031745, gmacs=112.8923136)
     """
     parameters = list(network.parameters())
+    if not parameters:
+        return Cost(0, 0.0)
     image = torch.zeros(1, in_channels, *size, device=parameters[0].device)
     training = network.training
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

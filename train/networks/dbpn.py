@@ -14,6 +14,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from train.networks.network import NetworkConfig
+from train.networks.super_resolution import SuperResolutionNetwork
 
 # kernel, stride, padding of the projection units by scale (Haris et al. 2018, section 4.1)
 PROJECTION = {2: (6, 2, 2), 4: (8, 4, 2), 8: (12, 8, 2)}
@@ -35,7 +36,7 @@ class DbpnConfig(NetworkConfig):
     residual: bool = False
 
 
-class Dbpn(nn.Module):
+class Dbpn(SuperResolutionNetwork):
     """Alternates up- and down-projection, every unit seeing all earlier maps of its own resolution.
 
     Shape:
@@ -46,7 +47,6 @@ class Dbpn(nn.Module):
     """
 
     config: ClassVar[type[NetworkConfig]] = DbpnConfig
-    stride = 1
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ PERFECT = {
     "miou",
     "max_iou",
     "aiu",
+    "aiu_code",
     "cl_iou",
     "average_precision",
 }

@@ -8,7 +8,7 @@ from torch import nn
 from train.networks.network import CrackNetwork
 
 
-def reach(network: nn.Module, row: int, scale: int = 1) -> int:
+def reach(network: nn.Module, row: int, scale: int = 1, channels: int = 3) -> int:
     """How many rows away, in input pixels, the output changes when a pixel of a row does.
 
     Positive weights, no biases and an otherwise black image: the output is exactly zero where nothing arrives.
@@ -17,6 +17,7 @@ def reach(network: nn.Module, row: int, scale: int = 1) -> int:
         network: its weights are replaced.
         row: in the middle of an image of about twice as many rows, and a few columns.
         scale: output pixels per input pixel along each axis.
+        channels: of the image.
     """
     network = network.double().eval()
     with torch.no_grad():
@@ -26,7 +27,7 @@ def reach(network: nn.Module, row: int, scale: int = 1) -> int:
                 module.weight /= module.weight.sum()
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        image = torch.zeros(1, 3, 2 * row // 16 * 16, 16, dtype=torch.float64)
+        image = torch.zeros(1, channels, 2 * row // 16 * 16, 16, dtype=torch.float64)
         image[..., row, 8] = 1
         places = network(image)[0].ne(0).any(0).any(1).nonzero().flatten() // scale
     return max(row - int(places.min()), int(places.max()) - row)

@@ -1,0 +1,73 @@
+"""The time that a frame may take, and what a tile costs on this device."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+REMEMBERED = 64
+RESERVED_QUANTILE = 0.95
+FORGETTING = 0.1  # share of the newest tile in the running means
+DEVIATIONS = 2.0
+
+
+class FrameBudget:
+    """Milliseconds of a frame, from its arrival to the last output.
+
+    What comes after the inference (cracks, outputs) is measured frame by frame, and so much is held back.
+
+    Args:
+        limit_ms: of a frame.
+        clock: seconds; what is measured against the budget is measured by it.
+    """
+
+    def __init__(self, limit_ms: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.limit_ms = limit_ms
+        self.clock = clock
+        self._started = self._inferred = clock()
+        self._rests: deque[float] = deque(maxlen=REMEMBERED)
+
+    def start(self) -> None:
+        """A frame begins."""
+        self._started = self.clock()
+
+    def inference_done(self) -> None:
+        """The probability map is there; what follows is what is to be held back next time."""
+        self._inferred = self.clock()
+
+    def finish(self) -> None:
+        """The frame is done."""
+        self._rests.append((self.clock() - self._inferred) * 1e3)
+
+    def left_ms(self) -> float:
+        """What inference may still take of this frame; negative when it is late."""
+        reserve = float(np.quantile(self._rests, RESERVED_QUANTILE)) if self._rests else 0.0
+        return self.limit_ms - reserve - (self.clock() - self._started) * 1e3
+
+
+class TileCost:
+    """Running mean and mean deviation of the milliseconds that a tile takes."""
+
+    def __init__(self) -> None:
+        self._mean: float | None = None
+        self._deviation = 0.0
+
+    def add(self, milliseconds: float, tiles: int) -> None:
+        """Some tiles took so long."""
+        each = milliseconds / tiles
+        if self._mean is None:
+            self._mean, self._deviation = each, each / 2
+            return
+        self._deviation += FORGETTING * (abs(each - self._mean) - self._deviation)
+        self._mean += FORGETTING * (each - self._mean)
+
+    def affordable(self, milliseconds: float) -> int:
+        """How many tiles fit safely; before the first measurement one, to measure."""
+        if milliseconds <= 0:
+            return 0
+        if self._mean is None:
+            return 1
+        return int(milliseconds / (self._mean + DEVIATIONS * self._deviation))

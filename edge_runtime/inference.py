@@ -1,0 +1,170 @@
+"""From a bundle and a mode to what finds cracks in a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.budget import FrameBudget
+from edge_runtime.cascade import Cascade
+from edge_runtime.engines import open_engine
+from edge_runtime.engines.engine import Engine
+from edge_runtime.stages import StageTimes
+from edge_runtime.step import Step
+from edge_runtime.tiled_frame import Tiled, WholeOrTiled, core_for
+from edge_runtime.tiles import TileCounts, TileRunner
+from edge_runtime.whole_frame import WholeFrame
+from fissura.bundle import Bundle, Role
+from fissura.errors import BundleError, UsageError
+from fissura.imaging.images import RgbImage
+
+Mode = Literal["full", "cascade", "lr-only", "fused", "sr+segmentation", "segmentation"]
+
+# `full` is the first of these that the bundle has: the whole frame at full scale.
+WHOLE: dict[Mode, tuple[Role, ...]] = {
+    "fused": ("fused",),
+    "segmentation": ("segmentation",),
+    "sr+segmentation": ("super_resolution", "segmentation"),
+}
+PARTS: dict[Mode, tuple[Role, ...]] = {"cascade": ("proposal", "tile"), "lr-only": ("proposal",)}
+
+CASCADE_TILE_PX = 32
+CASCADE_HALO_PX = 8
+
+
+class Inference(Protocol):
+    """Finds the crack probability of camera frames.
+
+    Attributes:
+        mode: how, as messages state it.
+        scale: probability pixels per camera pixel along each axis.
+        threshold: a pixel at or above it is crack.
+        engine: what runs the graphs, as messages state it.
+        tiles: what became of the last frame's tiles; None where every part of the frame is treated alike.
+    """
+
+    mode: str
+    scale: int
+    threshold: float
+    engine: str
+    tiles: TileCounts | None
+
+    def run(self, image: RgbImage, times: StageTimes) -> NDArray[np.float32]:
+        """The probability of a frame (H, W, 3) uint8 RGB: (H*scale, W*scale) float32, valid until the next call.
+
+        Raises:
+            ImageError: the frame is larger than the graph takes.
+            EngineError: an engine fails.
+        """
+
+    def close(self) -> None:
+        """Let go of the engines."""
+
+
+@dataclass(frozen=True)
+class TileOptions:
+    """How frames are cut.
+
+    Attributes:
+        core: side of a tile, camera pixels; None: 32 in `cascade`; in `full` no tiles, unless the frame is very large.
+        halo: context to each side, camera pixels; None: what gives the exact result in `full`, 8 in `cascade`.
+        batch: tiles at once, at most.
+        proposal_threshold: of the cheap pass; None: the bundle's.
+        budget: of a frame, in `cascade`; None: none.
+    """
+
+    core: int | None = None
+    halo: int | None = None
+    batch: int = 4
+    proposal_threshold: float | None = None
+    budget: FrameBudget | None = None
+
+
+def open_inference(
+    bundle: Bundle,
+    mode: Mode | None,
+    engine: str,
+    options: dict[str, object],
+    tiles: TileOptions = TileOptions(),
+) -> Inference:
+    """Load what a mode needs.
+
+    Args:
+        bundle: the model.
+        mode: None is `full`.
+        engine: kind of engine.
+        options: of that engine.
+        tiles: how frames are cut, and how much time they have.
+
+    Raises:
+        BundleError: the bundle lacks a graph of the mode.
+        UsageError: options that the mode does not have.
+        ConfigError, EngineError: see `open_engine`.
+    """
+    chosen = _chosen(bundle, mode)
+    _check(chosen, tiles)
+
+    def load(role: Role) -> Engine:
+        return open_engine(engine, bundle.graph_path(role), bundle.graph(role), options)
+
+    def runner(role: Role, core: int, halo: int | None, batch: int) -> TileRunner:
+        return TileRunner(bundle.graph(role), load(role), core=core, halo=halo, batch=batch)
+
+    if chosen == "cascade":
+        proposal = bundle.graph("proposal")
+        low = tiles.proposal_threshold or proposal.proposal_threshold
+        assert low is not None  # the manifest refuses a proposal without one
+        cut = runner("tile", tiles.core or CASCADE_TILE_PX, _given(tiles.halo, CASCADE_HALO_PX), tiles.batch)
+        return Cascade(Step("proposal", proposal, load("proposal")), cut, low, tiles.budget)
+    if chosen == "lr-only":
+        return WholeFrame(chosen, [Step("proposal", bundle.graph("proposal"), load("proposal"))])
+
+    def tiled(core: int) -> Tiled:
+        enlarge = None
+        if bundle.graph("tile").statistics is not None and "super_resolution" in bundle.manifest.graphs:
+            enlarge = runner("super_resolution", core, None, 1)
+        return Tiled(chosen, runner("tile", core, tiles.halo, tiles.batch), enlarge)
+
+    if tiles.core is not None:
+        if chosen != _chosen(bundle, "full"):
+            raise UsageError(f"tiles in mode {chosen!r}", expected="--mode full or cascade", fix="leave out --tile")
+        return tiled(tiles.core)
+    whole = WholeFrame(chosen, [Step(role, bundle.graph(role), load(role)) for role in WHOLE[chosen]])
+    halo = bundle.graph("tile").halo if mode in (None, "full") and "tile" in bundle.manifest.graphs else None
+    if halo is None:
+        return whole
+    return WholeOrTiled(whole, lambda: tiled(core_for(halo, whole.scale)))
+
+
+def offered_modes(bundle: Bundle) -> list[Mode]:
+    """The modes that a bundle's graphs allow."""
+    held = bundle.manifest.graphs
+    able = [mode for mode, roles in (WHOLE | PARTS).items() if all(role in held for role in roles)]
+    return [*(["full"] if any(mode in WHOLE for mode in able) else []), *able]  # type: ignore[list-item]
+
+
+def _chosen(bundle: Bundle, mode: Mode | None) -> Mode:
+    wanted, offered = mode or "full", offered_modes(bundle)
+    if wanted not in offered:
+        raise BundleError(
+            f"bundle {bundle.path} cannot run in mode {wanted!r}: it holds {', '.join(sorted(bundle.manifest.graphs))}",
+            expected=f"--mode {' or '.join(offered)}" if offered else "a graph 'fused' or 'segmentation'",
+            fix="export the bundle again" + (" with --proposal" if wanted in PARTS else ""),
+        )
+    if wanted != "full":
+        return wanted
+    return next(name for name in WHOLE if name in offered)
+
+
+def _check(mode: Mode, tiles: TileOptions) -> None:
+    if tiles.budget is not None and mode != "cascade":
+        raise UsageError(f"a budget in mode {mode!r}", expected="--mode cascade: the others cannot leave work out")
+    if mode == "lr-only" and tiles.core is not None:
+        raise UsageError(f"tiles in mode {mode!r}", expected="--mode full or cascade", fix="leave out --tile")
+
+
+def _given(value: int | None, otherwise: int) -> int:
+    return otherwise if value is None else value

@@ -1,0 +1,59 @@
+"""The plain way through a bundle: its graphs on the whole frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.stages import StageTimes
+from edge_runtime.step import Step, to_uint8
+from edge_runtime.tiles import TileCounts
+from fissura.imaging.images import RgbImage
+
+
+class WholeFrame:
+    """Graphs that run one after another, each on its whole image.
+
+    Attributes:
+        mode: which graphs run.
+        steps: the graphs, in order.
+        scale: probability pixels per camera pixel along each axis.
+        threshold: of the last graph: a pixel at or above it is crack.
+        engine: what runs the graphs, as messages state it.
+        tiles: None: every part of the frame is treated alike.
+    """
+
+    def __init__(self, mode: str, steps: list[Step]) -> None:
+        self.mode = mode
+        self.steps = steps
+        self.tiles: TileCounts | None = None
+        self.scale = int(np.prod([step.graph.output.scale for step in steps]))
+        self.engine = steps[-1].engine.name
+        threshold = steps[-1].graph.threshold
+        assert threshold is not None  # the manifest refuses a probability without one
+        self.threshold = threshold
+
+    def run(self, image: RgbImage, times: StageTimes) -> NDArray[np.float32]:
+        """Find the crack probability of a camera frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            times: where the stages' latencies go.
+
+        Returns:
+            (H * scale, W * scale) float32; valid until the next call.
+
+        Raises:
+            ImageError: the frame is larger than the graph takes.
+            EngineError: an engine fails.
+        """
+        for step in self.steps[:-1]:
+            with_more_pixels = step.run(image, times)
+            with times.measure(step.stage + ".round"):
+                image = to_uint8(with_more_pixels)
+        return self.steps[-1].run(image, times)
+
+    def close(self) -> None:
+        """Let go of the engines."""
+        for step in self.steps:
+            step.engine.close()

@@ -12,6 +12,7 @@ REMEMBERED = 64
 RESERVED_QUANTILE = 0.95
 FORGETTING = 0.1  # share of the newest tile in the running means
 DEVIATIONS = 2.0
+STARVED = 0.01  # share of the mean that a frame without a tile forgets
 
 
 class FrameBudget:
@@ -63,6 +64,12 @@ class TileCost:
             return
         self._deviation += FORGETTING * (abs(each - self._mean) - self._deviation)
         self._mean += FORGETTING * (each - self._mean)
+
+    def starved(self) -> None:
+        """A frame had no time for any tile: forget a little, or one slow start would rule for ever."""
+        if self._mean is not None:
+            self._mean *= 1 - STARVED
+            self._deviation *= 1 - FORGETTING
 
     def affordable(self, milliseconds: float) -> int:
         """How many tiles fit safely; before the first measurement one, to measure."""

@@ -106,6 +106,8 @@ class Cascade:
                 found[top : top + tile.height * scale, left : left + tile.width * scale] = probability
             self._cost.add((self._clock() - began) * 1e3, len(some))
             done += len(some)
+        if tiles and not done:
+            self._cost.starved()
         return done
 
     def _affordable(self) -> int:

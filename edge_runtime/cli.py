@@ -64,8 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the cheap pass; or a graph by name",
     )
     add("--budget-ms", type=at_least(1), metavar="MS", help="time of a frame, in mode cascade")
-    add("--tile", type=at_least(8, int), metavar="PX", help="side of a tile (default: 32 in cascade, none in full)")
-    add("--halo", type=at_least(0, int), metavar="PX", help="context of a tile (default: 8 in cascade, exact in full)")
+    add("--tile", type=at_least(8, int), metavar="PX", help="side of a tile (default: 64 in cascade, none in full)")
+    add("--halo", type=at_least(0, int), metavar="PX", help="context of a tile (default: 16 in cascade, exact in full)")
     add("--tile-batch", type=at_least(1, int), default=4, metavar="N", help="tiles at once (default: %(default)s)")
     add("--proposal-threshold", type=between(0, 1), metavar="P", help="of the cheap pass (default: the bundle's)")
     fuse = "frames that the memory of successive frames lasts (default: each frame stands alone)"

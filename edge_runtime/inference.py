@@ -31,8 +31,8 @@ WHOLE: dict[Mode, tuple[Role, ...]] = {
 }
 PARTS: dict[Mode, tuple[Role, ...]] = {"cascade": ("proposal", "tile"), "lr-only": ("proposal",)}
 
-CASCADE_TILE_PX = 32
-CASCADE_HALO_PX = 8
+CASCADE_TILE_PX = 64
+CASCADE_HALO_PX = 16
 
 
 class Inference(Protocol):
@@ -69,8 +69,8 @@ class TileOptions:
     """How frames are cut.
 
     Attributes:
-        core: side of a tile, camera pixels; None: 32 in `cascade`; in `full` no tiles, unless the frame is very large.
-        halo: context to each side, camera pixels; None: what gives the exact result in `full`, 8 in `cascade`.
+        core: side of a tile, camera pixels; None: 64 in `cascade`; in `full` no tiles, unless the frame is very large.
+        halo: context to each side, camera pixels; None: what gives the exact result in `full`, 16 in `cascade`.
         batch: tiles at once, at most.
         proposal_threshold: of the cheap pass; None: the bundle's.
         budget: of a frame, in `cascade`; None: none.

@@ -12,9 +12,6 @@ from fissura.imaging.tiles import TileGrid
 
 Map = NDArray[np.float32]
 
-# Also where the cheap pass is sure, the second look draws the crack at full resolution: it is worth a part of what
-# it is worth where the cheap pass cannot tell.
-CERTAIN = 0.25
 # Candidates count from half the length of the shortest crack that is reported: shorter ones are grains of the road.
 SHORTEST_PX = MIN_LENGTH_PX / 2
 
@@ -41,22 +38,25 @@ def rescaled(probability: Map, threshold: float, to: float) -> Map:
 
 
 def expected_gains(probability: Map, threshold: float, proposal_threshold: float, grid: TileGrid) -> Map:
-    """What a second look at each tile is expected to bring: uncertainty x length, summed over its candidate pixels.
+    """What a second look at each tile is expected to bring: suspicion squared x length, over its candidate pixels.
+
+    How likely there is a crack times how much of one there is. Uncertainty alone, which is largest where the cheap pass
+    cannot tell, sends the second look to grainy ground: measured on clips of real pavement (`benchmarks/cascade`), the
+    same number of tiles then holds up to an eighth less of what the full pass finds.
 
     At low resolution a crack is a pixel or two wide, so that the number of its pixels stands for its length. Candidates
     that hang together over less than 5 pixels are left out.
 
     Args:
         probability: (H, W) of the cheap pass, one value a camera pixel; the grid may reach beyond it.
-        threshold: of the cheap pass: where it is least certain.
+        threshold: of the cheap pass: a suspicion of one half.
         proposal_threshold: pixels at or above it are candidates.
         grid: the tiles.
 
     Returns:
         (rows, columns) float32; 0 where there is no candidate.
     """
-    certainty = rescaled(probability, threshold, 0.5)
-    gain = CERTAIN + (1 - CERTAIN) * 4 * certainty * (1 - certainty)
+    gain = rescaled(probability, threshold, 0.5) ** 2
     gain[~_long_enough(probability >= proposal_threshold)] = 0
     rows, columns, core = grid.rows, grid.columns, grid.core
     whole = np.zeros((rows * core, columns * core), np.float32)

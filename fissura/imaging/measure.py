@@ -21,7 +21,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fissura.imaging.components import Components, Floats, Indices, as_one_component, positions, sum_by
+from fissura.imaging.components import (
+    Components,
+    Floats,
+    Indices,
+    as_one_component,
+    find_components,
+    framed,
+    positions,
+    sum_by,
+)
 from fissura.imaging.ends import find_ends
 from fissura.imaging.images import Mask
 from fissura.imaging.skeleton import SkeletonGraph, build, diffuse, prune, smooth
@@ -97,6 +106,23 @@ def measure(component: Mask) -> Measurement:
         float(sizes.area_px[0]),
         skeleton[1:-1, 1:-1],
     )
+
+
+def long_components(image: Mask, min_length_px: float) -> Mask:
+    """What of a binary image lies in components of at least that length: the cracks that would be reported.
+
+    Args:
+        image: (H, W) bool.
+        min_length_px: in pixels of the image.
+
+    Returns:
+        (H, W) bool.
+    """
+    components = find_components(framed(image), min_length_px=min_length_px)
+    kept = measure_components(components).length_px >= min_length_px
+    canvas = np.zeros_like(components.canvas)
+    canvas.ravel()[components.pixels[kept[components.labels]]] = True
+    return canvas[1:-1, 1:-1]
 
 
 def measure_components(components: Components) -> Measurements:

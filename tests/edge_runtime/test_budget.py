@@ -52,3 +52,15 @@ def test_the_cost_follows_the_device() -> None:
     for _ in range(50):  # throttled to half the speed
         cost.add(80, 4)
     assert cost.affordable(100) == 4
+
+
+def test_one_slow_start_does_not_rule_for_ever() -> None:
+    cost = TileCost()
+    cost.add(90, 1)  # the engine made itself ready
+    frames = 0
+    while not cost.affordable(60):
+        cost.starved()
+        frames += 1
+        assert frames < 60
+    cost.add(30, 1)
+    assert frames > 5

@@ -25,7 +25,7 @@ def test_rescaling_keeps_order_ends_and_decisions(probability: np.ndarray, thres
     assert ((found >= to - 1e-6) == (probability >= threshold))[clear].all()
 
 
-def test_uncertain_and_long_goes_first_and_certain_background_not_at_all() -> None:
+def test_sure_and_long_goes_first_and_background_not_at_all() -> None:
     grid = tile_grid(20, 30, core=10, halo=0)
     low = np.full((20, 30), 0.01, np.float32)
     low[5, 2:8] = 0.5  # uncertain
@@ -33,9 +33,9 @@ def test_uncertain_and_long_goes_first_and_certain_background_not_at_all() -> No
     low[11:16, 25] = 0.5  # short
     low[15:18, 12] = 0.5  # too short
     gains = expected_gains(low, threshold=0.5, proposal_threshold=0.1, grid=grid)
-    assert list(by_gain(gains)) == [0, 5, 1]
-    assert gains[0, 0] == 6
-    assert np.isclose(gains[0, 1], 6 * (0.25 + 0.75 * 4 * 0.99 * 0.01))
+    assert list(by_gain(gains)) == [1, 0, 5]
+    assert gains[0, 0] == 6 * 0.25
+    assert np.isclose(gains[0, 1], 6 * 0.99**2)
 
 
 @given(PROBABILITIES, THRESHOLDS)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fissura.imaging.measure import Measurement, measure
+from fissura.imaging.measure import Measurement, long_components, measure
 from tests.fissura.imaging.shapes import bar, blobs
 
 widths = st.floats(1.5, 10)
@@ -130,3 +130,16 @@ def test_no_pixel_measures_zero() -> None:
 def assert_same(one: Measurement, other: Measurement, *, abs: float) -> None:
     for name in ("length_px", "mean_width_px", "max_width_px", "area_px"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), abs=abs), name
+
+
+@given(st.integers(5, 30), st.integers(5, 30))
+def test_long_components_are_those_that_are_long_enough(short: int, long: int) -> None:
+    image = np.zeros((12, 40), bool)
+    image[2, 2 : 2 + short] = True
+    image[8:10, 2 : 2 + long] = True
+    limit = (short + long) / 2
+    kept = long_components(image, limit)
+    for rows, length in ((slice(0, 5), short), (slice(5, 12), long)):
+        whole = abs(length - limit) > LENGTH_TOLERANCE
+        expected = image[rows] if length >= limit else np.zeros_like(image[rows])
+        assert not whole or np.array_equal(kept[rows], expected)

@@ -122,21 +122,21 @@ def open_inference(
     if chosen == "lr-only":
         return WholeFrame(chosen, [Step("proposal", bundle.graph("proposal"), load("proposal"))])
 
-    def tiled(core: int) -> Tiled:
+    def tiled(core: int, batch: int) -> Tiled:
         enlarge = None
         if bundle.graph("tile").statistics is not None and "super_resolution" in bundle.manifest.graphs:
             enlarge = runner("super_resolution", core, None, 1)
-        return Tiled(chosen, runner("tile", core, tiles.halo, tiles.batch), enlarge)
+        return Tiled(chosen, runner("tile", core, tiles.halo, batch), enlarge)
 
     if tiles.core is not None:
         if chosen != _chosen(bundle, "full"):
             raise UsageError(f"tiles in mode {chosen!r}", expected="--mode full or cascade", fix="leave out --tile")
-        return tiled(tiles.core)
+        return tiled(tiles.core, tiles.batch)
     whole = WholeFrame(chosen, [Step(role, bundle.graph(role), load(role)) for role in WHOLE[chosen]])
     halo = bundle.graph("tile").halo if mode in (None, "full") and "tile" in bundle.manifest.graphs else None
     if halo is None:
         return whole
-    return WholeOrTiled(whole, lambda: tiled(core_for(halo, whole.scale)))
+    return WholeOrTiled(whole, lambda: tiled(core_for(halo, whole.scale), batch=1))  # so large, they are no batch
 
 
 def offered_modes(bundle: Bundle) -> list[Mode]:
@@ -162,6 +162,10 @@ def _chosen(bundle: Bundle, mode: Mode | None) -> Mode:
 def _check(mode: Mode, tiles: TileOptions) -> None:
     if tiles.budget is not None and mode != "cascade":
         raise UsageError(f"a budget in mode {mode!r}", expected="--mode cascade: the others cannot leave work out")
+    if tiles.proposal_threshold is not None and mode != "cascade":
+        raise UsageError(f"a proposal threshold in mode {mode!r}", expected="--mode cascade")
+    if tiles.halo is not None and tiles.core is None and mode != "cascade":
+        raise UsageError(f"a halo without tiles in mode {mode!r}", expected="--tile, or --mode cascade")
     if mode == "lr-only" and tiles.core is not None:
         raise UsageError(f"tiles in mode {mode!r}", expected="--mode full or cascade", fix="leave out --tile")
 

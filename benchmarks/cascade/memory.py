@@ -68,11 +68,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("frame", type=Path)
+    parser.add_argument("--sizes", nargs="+", choices=tuple(SIZES), default=tuple(SIZES))
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     scale, picture = load_bundle(arguments.bundle).manifest.scale, read_rgb(arguments.frame)
     rows: list[dict[str, Any]] = []
-    for name, (height, width) in SIZES.items():
+    for name in arguments.sizes:
+        height, width = SIZES[name]
         with TemporaryDirectory(prefix="fissura-memory-") as folder:
             write_rgb(Path(folder, "frame.png"), repeated(picture, height, width))
             for way, mode in WAYS.items():

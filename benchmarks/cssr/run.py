@@ -61,13 +61,15 @@ ROWS = (
     Row("(d') SR -> SS of (a)", "high-resolution", enlarges=SUPER_RESOLUTION),
     Row("(e) SS -> SR", "inverse-separate", aiu=0.499),
     Row("(f) CSSR (SR -> SS)", "joint-bc2", psnr_db=28.5, aiu=0.518, max_iou=0.571),
+    Row("(f') CSSR from (d')", "joint-tuned"),
     Row("(g) CSSR (SS -> SR)", "inverse-joint", aiu=0.558),
 )
 
 STARTS = {  # what a recipe starts from
-    "separate": ("super_resolution", SUPER_RESOLUTION),
-    "joint-bc2": ("super_resolution", SUPER_RESOLUTION),
-    "inverse-separate": ("segmentation", "bicubic-after"),
+    "separate": {"super_resolution": SUPER_RESOLUTION},
+    "joint-bc2": {"super_resolution": SUPER_RESOLUTION},
+    "joint-tuned": {"super_resolution": SUPER_RESOLUTION, "segmentation": "high-resolution"},
+    "inverse-separate": {"segmentation": "bicubic-after"},
 }
 
 
@@ -77,8 +79,7 @@ def train(recipe: str, scale: str | None, runs: Path) -> Path:
     if (folder / "checkpoint").is_dir():
         return folder
     words = ["train", RECIPE + recipe, "--out", str(folder), "--resume", *(("--scale", scale) if scale else ())]
-    if recipe in STARTS:
-        part, earlier = STARTS[recipe]
+    for part, earlier in STARTS.get(recipe, {}).items():
         words += ["--set", f"start.{part}={train(earlier, scale, runs)}"]
     subprocess.run([sys.executable, "-m", "fissura", *words], check=True)
     return folder

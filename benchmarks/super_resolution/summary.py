@@ -10,7 +10,13 @@ from fissura.files import replacing, write_text
 
 SCORES = {"psnr_db": "PSNR [dB]", "aiu_code": "AIU"}
 FRAME = "64x64"  # what the trainings see, and the plots show
-MARKERS = "os^Dvp"
+STYLES = {  # the same in all plots
+    "interpolation": {"marker": "o", "color": "black"},
+    "ABPN": {"marker": "s", "color": "tab:blue"},
+    "DBPN-2": {"marker": "^", "color": "tab:orange"},
+    "DBPN-4": {"marker": "D", "color": "tab:green"},
+    "DBPN-6": {"marker": "v", "color": "tab:red"},
+}
 
 Row = Mapping[str, Any]
 
@@ -95,14 +101,15 @@ def _draw_cost(rows: Iterable[Row], path: Path) -> None:
     rows = list(rows)
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     for axes, frame in zip(figure.subplots(1, 2), rows[0]["gflops"], strict=True):
-        for (family, members), marker in zip(_families(rows).items(), MARKERS, strict=False):
+        for family, members in _families(rows).items():
+            style = STYLES[family]
             points = [(row["gflops"][frame], row["times"][frame]["super_resolution"]["ms"], row) for row in members]
             if not any(gflops for gflops, _, _ in points):
                 for _, ms, row in points:
-                    style = {"bicubic": "--", "bilinear": ":"}[row["variant"]]
-                    axes.axhline(ms, color="black", lw=0.9, ls=style, label=f"{row['variant']} (`Resize`)")
+                    dashes = {"bicubic": "--", "bilinear": ":"}[row["variant"]]
+                    axes.axhline(ms, lw=0.9, ls=dashes, color=style["color"], label=f"{row['variant']} (`Resize`)")
                 continue
-            axes.plot([x for x, _, _ in points], [y for _, y, _ in points], marker=marker, label=family)
+            axes.plot([x for x, _, _ in points], [y for _, y, _ in points], label=family, **style)
             for gflops, ms, row in points:
                 axes.annotate(
                     row["variant"].split("-")[1], (gflops, ms), (4, -9), textcoords="offset points", fontsize=7
@@ -119,19 +126,20 @@ def _draw_quality(rows: list[Row], path: Path) -> None:
     from matplotlib.figure import Figure
 
     costs = {
-        "GFLOP of the super-resolution": lambda row: row["gflops"][FRAME],
-        "ms of super-resolution and segmentation, one thread": lambda row: row["times"][FRAME]["fused"]["ms"],
+        "GFLOP of super-resolution": lambda row: row["gflops"][FRAME],
+        "ms with segmentation, one thread": lambda row: row["times"][FRAME]["fused"]["ms"],
     }
     figure = Figure(figsize=(11, 8), layout="constrained")
     for line, (score, title) in zip(figure.subplots(2, 2), SCORES.items(), strict=True):
         for axes, (label, cost) in zip(line, costs.items(), strict=True):
-            for (family, members), marker in zip(_families(rows).items(), MARKERS, strict=False):
+            for family, members in _families(rows).items():
+                style = STYLES[family]
                 points = [(cost(row), row["quality"][score], row["variant"]) for row in members]
                 if not all(x for x, _, _ in points):  # nothing to count: no place on a logarithmic axis
                     for _, y, variant in points:
-                        axes.axhline(y, color="black", lw=0.9, ls="--", label=variant)
+                        axes.axhline(y, lw=0.9, ls="--", color=style["color"], label=variant)
                     continue
-                axes.plot([x for x, _, _ in points], [y for _, y, _ in points], marker=marker, label=family)
+                axes.plot([x for x, _, _ in points], [y for _, y, _ in points], label=family, **style)
                 for x, y, variant in points:
                     axes.annotate(variant, (x, y), (5, -10), textcoords="offset points", fontsize=7)
             axes.set(xscale="log", xlabel=f"{label}, frame of {FRAME}", ylabel=title)

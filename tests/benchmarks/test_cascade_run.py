@@ -51,7 +51,21 @@ def clip(cascade: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_runs_every_variant_and_writes_what_it_found(
     cascade: Any, bundle: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("--rounds", "1", "--tile", "32", "--thresholds", "0.2", "--halo", "16", "--halos", "4", "--budgets", "0.01", "50")
+    words = (
+        "--rounds",
+        "1",
+        "--tile",
+        "32",
+        "--thresholds",
+        "0.2",
+        "--halo",
+        "16",
+        "--halos",
+        "4",
+        "--budgets",
+        "0.01",
+        "50",
+    )
     monkeypatch.setattr(sys, "argv", ["run.py", str(bundle), str(clip), *words, "--out", str(tmp_path / "out")])
     code = cascade.run.main()
     result = json.loads((tmp_path / "out" / "result.json").read_text())

@@ -213,6 +213,8 @@ def test_cascade_counts_what_had_no_time(fissura: Fissura, tmp_path: Path) -> No
         ({"tile": "4"}, "found '4', expected a whole number of at least 8"),
         ({"tile": "32"}, "holds no graph 'tile'"),
         ({"halo": "-1"}, "found '-1'"),
+        ({"halo": "8"}, "a halo without tiles"),
+        ({"proposal_threshold": "0.1"}, "a proposal threshold in mode 'fused'"),
         ({"tile_batch": "0"}, "found '0'"),
         ({"proposal_threshold": "1"}, "expected a number between 0 and 1"),
     ],

@@ -11,13 +11,16 @@ import pytest
 from numpy.typing import NDArray
 
 import edge_runtime.engines.onnxruntime as onnxruntime_engine
+from calibration.thresholds import Threshold
 from edge_runtime.engines.onnxruntime import OnnxRuntimeEngine
+from edge_runtime.inference import TileOptions, open_inference
+from edge_runtime.stages import StageTimes
 from export.golden import check_golden
 from export.package import PackageOptions, export_bundle
 from export.scoring import open_model
 from fissura.bundle import MANIFEST_NAME, load_bundle, read_manifest
-from fissura.dataset import load_dataset
-from fissura.errors import ExportError
+from fissura.dataset import load_dataset, read_sample
+from fissura.errors import ExportError, UsageError
 from fissura.files import sha256
 from tests.export.conftest import Made, assert_refused, fissura, save_small_checkpoint
 from tests.export.test_parity import PooledTo4
@@ -100,8 +103,8 @@ def test_bundle_is_proven_on_the_vehicle_s_engine(made: Made, tmp_path: Path, mo
     """An engine that computes wrongly must be noticed: by parity, by the golden frames, and in the scores."""
 
     class Dimmed(OnnxRuntimeEngine):
-        def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return super().run(batch) * np.float32(0.9)
+        def run(self, batch: NDArray[np.uint8], statistics: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+            return super().run(batch, statistics) * np.float32(0.9)
 
     scored = open_model(made.bundle.path, "fused")
     monkeypatch.setattr(onnxruntime_engine, "OnnxRuntimeEngine", Dimmed)
@@ -147,3 +150,31 @@ def test_force_replaces_a_bundle(made: Made, tmp_path: Path) -> None:
     assert second.id != first.id
     assert not (out / "leftover").exists()
     assert sha256(out / MANIFEST_NAME) == second.id
+
+
+def test_a_bundle_with_a_cheap_pass_runs_the_cascade(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Random networks agree on no crack; how thresholds are chosen is tested with the calibration.
+    chosen = Threshold(0.5, made.bundle.manifest.calibration["fused"])
+    monkeypatch.setattr("export.package.choose_proposal", lambda *words: (chosen, 0.1))
+    data, checkpoint = load_dataset(made.data, "train"), load_checkpoint(made.checkpoint)
+    cheap = load_checkpoint(save_small_checkpoint(tmp_path / "cheap", super_resolution=False))
+    with pytest.raises(UsageError, match="cannot propose"):
+        export_bundle(checkpoint, tmp_path / "out", data, PackageOptions("small"), checkpoint)
+    assert not (tmp_path / "out").exists()
+    bundle = export_bundle(checkpoint, tmp_path / "out", data, PackageOptions("small", golden_frames=1), cheap)
+    graphs = bundle.manifest.graphs
+    assert set(graphs) == {"segmentation", "super_resolution", "fused", "tile", "proposal"}
+    assert graphs["tile"].threshold == graphs["fused"].threshold
+    assert graphs["tile"].halo == graphs["fused"].halo
+    assert (graphs["proposal"].threshold, graphs["proposal"].proposal_threshold) == (0.5, 0.1)
+    assert bundle.manifest.proposal_lineage is not None
+    assert check_golden(bundle).keys() == graphs.keys()
+    image = read_sample(data.samples[0])[0]
+    whole, cascade = (
+        open_inference(bundle, mode, "onnxruntime", {"threads": 1}, TileOptions(**options))  # type: ignore[arg-type]
+        for mode, options in (("full", {}), ("cascade", {"halo": graphs["tile"].halo, "proposal_threshold": 1e-6}))
+    )
+    expected = whole.run(image, StageTimes()).copy()
+    np.testing.assert_allclose(cascade.run(image, StageTimes()), expected, atol=1e-4)  # every tile is proposed

@@ -136,8 +136,11 @@ def _walk(
     base = np.cumsum(np.stack([np.cos(angle), np.sin(angle)], 1), axis=0) * 0.9
     # Aside of the drift, not of the kinks: a normal that jumps would tear the line.
     normal = np.stack([-np.sin(heading + drift), np.cos(heading + drift)], 1)
-    wander = [deviation * line(rng, count, scale) for scale, deviation in WANDER if scale > 0.8 * width_px]
-    points = base + normal * (roughness * np.sum(wander, axis=0))[:, None]
+    wander = np.zeros(count)  # nothing is left of it where the crack is wider than its longest bends
+    for scale, deviation in WANDER:
+        if scale > 0.8 * width_px:
+            wander += deviation * line(rng, count, scale)
+    points = base + normal * (roughness * wander)[:, None]
     return points - points[behind] + start
 
 

@@ -103,6 +103,8 @@ class CrackModel(nn.Module):
         self.order = config.order
         self.stride = segmentation.stride
         self.normalisation = config.normalisation
+        # One number for all channels where one will do: engines broadcast it many times faster than one a channel.
+        self._grey = (config.mean[0], config.std[0]) if len({*config.mean}) == len({*config.std}) == 1 else None
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1))
 
@@ -155,7 +157,8 @@ class CrackModel(nn.Module):
 
     def _normalised(self, image: Tensor, statistics: Statistics | None = None) -> Tensor:
         if self.normalisation == "fixed":
-            return (image - self.mean) / self.std
+            mean, std = (self.mean, self.std) if self._grey is None else self._grey
+            return (image - mean) / std
         if statistics is not None:
             return (image.float() - statistics.mean) / torch.sqrt(statistics.variance + EPS)
         # One operator, also in the exported graph: engines sum in fp32 inside it even where the rest is fp16.

@@ -33,7 +33,7 @@ def data(**changes: Any) -> dict[str, Any]:
 def test_paper_000_on_cfd_is_an_eighth_as_wide_and_as_long_as_it_was() -> None:
     small = scaled(load_recipe("paper000/cfd-holistic", {}), "cpu")
     assert small.name == "paper000-cfd-holistic-cpu"
-    assert small.model.segmentation == {"name": "unet", "widths": [8, 16, 32, 64, 128]}
+    assert small.model.segmentation["widths"] == [8, 16, 32, 64, 128]
     assert (small.epochs, small.data.steps_per_epoch, small.data.batch_size) == (5, 300, 2)
 
 

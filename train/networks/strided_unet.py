@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from train.networks.initialise import he_normal
 from train.networks.network import CrackNetwork, NetworkConfig
 from train.networks.unet import reach
+from train.networks.upsampling import Upsampling, upsample
 
 
 class StridedUNetConfig(NetworkConfig):
@@ -25,6 +26,7 @@ class StridedUNetConfig(NetworkConfig):
 
     widths: tuple[PositiveInt, ...] = Field((16, 32, 64, 128, 256), min_length=2)
     stem: int = Field(2, ge=1, le=8)
+    upsampling: Upsampling = "deconv"
 
 
 class StridedUNet(CrackNetwork):
@@ -36,15 +38,21 @@ class StridedUNet(CrackNetwork):
 
     config = StridedUNetConfig
 
-    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128, 256), stem: int = 2, in_channels: int = 3) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = (16, 32, 64, 128, 256),
+        stem: int = 2,
+        upsampling: Upsampling = "deconv",
+        in_channels: int = 3,
+    ) -> None:
         super().__init__()
         self.stem = stem
         self.stride = stem * 2 ** (len(widths) - 1)
-        self.halo = _halo(len(widths), stem)
+        self.halo = _halo(len(widths), stem, upsampling)
         top = widths[0]
         self.encoders = nn.ModuleList(_double(a, b) for a, b in pairwise((in_channels * stem**2, *widths)))
         pairs = list(pairwise(widths))[::-1]
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(deep, shallow, 2, stride=2) for shallow, deep in pairs)
+        self.ups = nn.ModuleList(upsample(deep, shallow, upsampling) for shallow, deep in pairs)
         self.decoders = nn.ModuleList(_double(2 * shallow, shallow) for shallow, _ in pairs)
         self.head = nn.Conv2d(top, stem**2, 3, padding=1)
         he_normal(self, [self.head])
@@ -73,8 +81,9 @@ def _double(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(_convolution(in_channels, out_channels), _convolution(out_channels, out_channels))
 
 
-def _halo(levels: int, stem: int) -> int:
+def _halo(levels: int, stem: int, upsampling: Upsampling) -> int:
     """Half of the receptive field in input pixels, rounded up to whole strides."""
     stride = stem * 2 ** (levels - 1)
-    pixels = stem * (reach(levels) + 1) + stem - 1  # the head reaches one cell; a stem's cell is seen as a whole
+    # The head reaches one cell; a stem's cell is seen as a whole.
+    pixels = stem * (reach(levels, upsampling) + 1) + stem - 1
     return -(-pixels // stride) * stride

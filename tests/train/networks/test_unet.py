@@ -8,6 +8,7 @@ import torch
 from tests.train.networks.reach import assert_halo_is_exact
 from train.networks.count import count
 from train.networks.unet import UNet
+from train.networks.upsampling import Upsampling
 
 HALF = (32, 64, 128, 256, 512)
 
@@ -29,9 +30,10 @@ def test_parameter_counts(widths: tuple[int, ...] | None, channels: int, paramet
 
 
 def test_half_width_is_the_narrowed_default() -> None:
-    assert UNet.config().narrowed(0.5).model_dump() == {"widths": HALF}
+    assert UNet.config().narrowed(0.5) == UNet.config(widths=HALF)
 
 
+@pytest.mark.parametrize("upsampling", ["deconv", "resize"])
 @pytest.mark.parametrize("levels", [2, 3, 4])
-def test_halo_is_exact(levels: int) -> None:
-    assert_halo_is_exact(UNet((2,) * levels))
+def test_halo_is_exact(levels: int, upsampling: Upsampling) -> None:
+    assert_halo_is_exact(UNet((2,) * levels, upsampling))

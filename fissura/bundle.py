@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -15,8 +15,13 @@ from fissura.errors import BundleError, HashMismatchError, ManifestError
 from fissura.files import sha256
 from fissura.schema_version import CURRENT, SchemaVersion
 
+if TYPE_CHECKING:
+    from fissura.imaging.resample import FrameKernel  # OpenCV, which no manifest needs
+
 MANIFEST_NAME = "manifest.json"
 Role = Literal["super_resolution", "segmentation", "fused", "tile", "proposal"]
+VariantName = Literal["fp16", "int8-portable", "int8-cpu"]
+Precision = Literal["fp32", "fp16", "int8"]
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"  # of a bundle
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -57,45 +62,11 @@ class Normalisation(_Document):
     inside_graph: Literal[True] = True
 
 
-class Graph(_Document):
-    """One ONNX file and how to talk to it.
+class Tolerance(_Document):
+    """How far an engine's output on a golden frame may be from the golden one; both, in probability or colour."""
 
-    Roles: `segmentation` (of images as they are), `super_resolution`, `fused` (both, of camera frames); `tile` (what
-    `fused`, or `segmentation` where the model does not enlarge, gives of a frame, on parts of it and several at once);
-    `proposal` (a cheap segmentation of the camera frame, which says where tiles are worth their time).
-    """
-
-    file: str
-    input: GraphInput
-    output: GraphOutput
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    halo: int | None = Field(
-        0, ge=0, description="pixels of context that an output pixel depends on at most; null: the whole frame"
-    )
-    threshold: float | None = Field(
-        None, gt=0, lt=1, description="probability at and above which a pixel is crack (ODS on the calibration list)"
-    )
-    statistics: str | None = Field(
-        None,
-        description="a second input, (2, 3) float32: mean and variance of the colours, on the scale [0, 1], of the "
-        "whole image that the segmentation sees a part of; null: the graph needs none",
-    )
-    proposal_threshold: float | None = Field(
-        None, gt=0, lt=1, description="of a proposal: probability at and above which a pixel is looked at again"
-    )
-
-    @model_validator(mode="after")
-    def _probability_needs_threshold(self) -> Graph:
-        if self.output.kind == "probability" and self.threshold is None:
-            raise ValueError(f"graph {self.file} gives probabilities but has no threshold")
-        return self
-
-
-class FileEntry(_Document):
-    """A file of the bundle, by its content."""
-
-    sha256: Sha256
-    size_bytes: int = Field(ge=0)
+    max_abs: float = Field(gt=0, le=1)
+    mean_abs: float = Field(gt=0, le=1)
 
 
 class Parity(_Document):
@@ -105,7 +76,14 @@ class Parity(_Document):
     mean_abs: float = Field(ge=0)
     sizes: tuple[tuple[int, int], ...] = Field(description="(height, width) of the inputs compared, in pixels")
     images: int = Field(ge=1, description="images compared, each whole and as a part with odd sides")
-    limit: float = Field(gt=0)
+    limit: float | None = Field(gt=0, description="of max_abs; null where the accuracy gate decides instead")
+    mask_iou: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="of the crack masks of both at the graph's threshold, all images together; null where another "
+        "threshold was chosen since",
+    )
 
 
 class Calibration(_Document):
@@ -121,6 +99,137 @@ class Calibration(_Document):
     recall: float = Field(ge=0, le=1)
 
 
+class Gate(_Document):
+    """The proof that a graph of lower precision is as good as the fp32 graph: both scored on a validation list.
+
+    F1 and AIU are in percent points (0 to 100), PSNR in dB; a drop is fp32 minus this graph (negative: this is better).
+    """
+
+    dataset: str
+    split: str
+    fingerprint: Sha256
+    images: int = Field(ge=1)
+    metric: Literal["ods_f1", "psnr_db"] = Field(description="what the limit is about; ODS F1 within `tolerance_px`")
+    tolerance_px: float = Field(ge=0)
+    score: float
+    drop: float
+    max_drop: float = Field(gt=0)
+    aiu_drop: float | None = None
+    probability_mean_abs: float = Field(ge=0, description="mean difference of the outputs")
+
+
+class Variant(_Document):
+    """A graph at lower precision, in a file of its own. It stands in a bundle only because it passed the gate.
+
+    `fp16` is for engines with strong typing; `int8-portable` (symmetric s8s8) for TensorRT and ONNX Runtime;
+    `int8-cpu` (asymmetric u8 activations) for ONNX Runtime and OpenVINO on a CPU.
+    """
+
+    file: str
+    precision: Literal["fp16", "int8"]
+    threshold: float | None = Field(None, gt=0, lt=1, description="as in `Graph`, of this file")
+    tolerance: Tolerance
+    parity: Parity
+    calibration: Calibration | None = None
+    gate: Gate
+    restored: tuple[str, ...] = Field((), description="layers that stayed at higher precision to pass the gate")
+
+
+class Graph(_Document):
+    """One ONNX file and how to talk to it.
+
+    Roles: `segmentation` (of images as they are), `super_resolution`, `fused` (both, of camera frames); `tile` (what
+    `fused`, or `segmentation` where the model does not enlarge, gives of a frame, on parts of it and several at once);
+    `proposal` (a cheap segmentation of the camera frame, which says where tiles are worth their time).
+    """
+
+    file: str
+    input: GraphInput
+    output: GraphOutput
+    precision: Precision = "fp32"
+    halo: int | None = Field(
+        0, ge=0, description="pixels of context that an output pixel depends on at most; null: the whole frame"
+    )
+    threshold: float | None = Field(
+        None, gt=0, lt=1, description="probability at and above which a pixel is crack (ODS on the calibration list)"
+    )
+    statistics: str | None = Field(
+        None,
+        description="a second input, (2, 3) float32: mean and variance of the colours, on the scale [0, 1], of the "
+        "whole image that the segmentation sees a part of; null: the graph needs none",
+    )
+    proposal_threshold: float | None = Field(
+        None, gt=0, lt=1, description="of a proposal: probability at and above which a pixel is looked at again"
+    )
+    low_threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="hysteresis: a crack is what lies at or above this and touches a pixel at or above `threshold`; "
+        "null: `threshold` alone decides",
+    )
+    temperature: float = Field(
+        1.0, gt=0, description="log-odds are divided by it before a probability is stated as a confidence"
+    )
+    variants: dict[VariantName, Variant] = Field(
+        default_factory=dict, description="the same graph at lower precision, by name"
+    )
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _known_variants(cls, entries: Any) -> Any:
+        """A newer minor version may add some, which nothing here can run."""
+        if not isinstance(entries, dict):
+            return entries
+        return {name: entry for name, entry in entries.items() if name in get_args(VariantName)}
+
+    def at(self, variant: VariantName | None) -> Graph:
+        """The graph as it runs at lower precision: file, precision and threshold are the variant's; None: as it is.
+
+        Raises:
+            BundleError: there is no such variant.
+        """
+        if variant is None:
+            return self
+        if variant not in self.variants:
+            raise BundleError(
+                f"{self.file} has no variant {variant!r}",
+                expected=f"one of: {', '.join(['fp32', *self.variants])}",
+                fix="export the bundle again with that precision",
+            )
+        chosen = self.variants[variant]
+        threshold = self.threshold if chosen.threshold is None else chosen.threshold
+        low = self.low_threshold
+        return self.model_copy(
+            update={
+                "file": chosen.file,
+                "precision": chosen.precision,
+                "threshold": threshold,
+                "low_threshold": None if low is None or threshold is None else min(low, threshold),
+                "variants": {},
+            }
+        )
+
+    @model_validator(mode="after")
+    def _hysteresis_is_below(self) -> Graph:
+        if self.low_threshold is not None and (self.threshold is None or self.low_threshold > self.threshold):
+            raise ValueError(f"graph {self.file}: `low_threshold` must not be above `threshold`")
+        return self
+
+    @model_validator(mode="after")
+    def _probability_needs_threshold(self) -> Graph:
+        if self.output.kind == "probability" and self.threshold is None:
+            raise ValueError(f"graph {self.file} gives probabilities but has no threshold")
+        return self
+
+
+class FileEntry(_Document):
+    """A file of the bundle, by its content."""
+
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
+
+
 class Lineage(_Document):
     """Where the weights come from."""
 
@@ -129,6 +238,12 @@ class Lineage(_Document):
     seed: int
     metrics: dict[str, float]
     versions: dict[str, str]
+
+    @property
+    def frame_kernel(self) -> FrameKernel:
+        """How the frames that the weights were trained on were made of larger images."""
+        kernel: FrameKernel = self.recipe.get("data", {}).get("frame_kernel", "area")
+        return kernel
 
 
 class Manifest(_Document):
@@ -144,6 +259,7 @@ class Manifest(_Document):
     calibration: dict[Role, Calibration] = Field(default_factory=dict)
     files: dict[str, FileEntry] = Field(min_length=1)
     lineage: Lineage
+    ranges: str | None = Field(None, description="file with the ranges of the activations, which INT8 was made with")
     proposal_lineage: Lineage | None = Field(None, description="of the proposal network, where there is one")
 
     @field_validator("graphs", "parity", "calibration", mode="before")
@@ -166,8 +282,9 @@ class Manifest(_Document):
     @model_validator(mode="after")
     def _graphs_are_listed(self) -> Manifest:
         for role, graph in self.graphs.items():
-            if graph.file not in self.files:
-                raise ValueError(f"graph {role} is {graph.file!r}, which `files` does not list")
+            for file in (graph.file, *(variant.file for variant in graph.variants.values())):
+                if file not in self.files:
+                    raise ValueError(f"graph {role} is {file!r}, which `files` does not list")
         return self
 
     @model_validator(mode="after")
@@ -196,23 +313,22 @@ class Bundle:
         self.manifest = manifest
         self.id = manifest_sha256
 
-    def graph_path(self, role: Role) -> Path:
+    def graph_path(self, role: Role, variant: VariantName | None = None) -> Path:
         """Path of a graph's ONNX file.
 
         Raises:
-            BundleError: the bundle holds no graph of that role.
+            BundleError: the bundle holds no graph of that role, or not in that variant.
         """
-        graph = self.graph(role)
-        return self.path / graph.file
+        return self.path / self.graph(role, variant).file
 
-    def graph(self, role: Role) -> Graph:
-        """A graph's entry in the manifest.
+    def graph(self, role: Role, variant: VariantName | None = None) -> Graph:
+        """A graph's entry in the manifest; as it runs in that variant.
 
         Raises:
-            BundleError: the bundle holds no graph of that role.
+            BundleError: the bundle holds no graph of that role, or not in that variant.
         """
         try:
-            return self.manifest.graphs[role]
+            return self.manifest.graphs[role].at(variant)
         except KeyError:
             raise BundleError(
                 f"bundle {self.path} holds no graph {role!r}",

@@ -97,6 +97,7 @@ class Status(_Message):
     mission_id: str | None = None
     version: str | None = Field(None, description="fissura's version")
     bundle_id: str | None = None
+    engine: str | None = Field(None, description="what runs the graphs; where another engine was asked for, also why")
 
 
 class Telemetry(_Message):

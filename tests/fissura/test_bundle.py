@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fissura.bundle import MANIFEST_NAME, Manifest, load_bundle, read_manifest
+from fissura.bundle import MANIFEST_NAME, Lineage, Manifest, load_bundle, read_manifest
 from fissura.errors import BundleError, HashMismatchError, ManifestError
 from fissura.files import sha256
 from tests.fissura.conftest import write_bundle
@@ -129,3 +129,12 @@ def test_what_is_written_is_what_is_read(bundle_folder: Path) -> None:
     manifest = read_manifest(bundle_folder)
     assert Manifest.model_validate_json(manifest.to_json()) == manifest
     assert manifest.to_json() == Manifest.model_validate_json(manifest.to_json()).to_json()
+
+
+def test_the_lineage_tells_how_frames_were_made() -> None:
+    def kernel(recipe: dict[str, Any]) -> str:
+        lineage = Lineage(recipe=recipe, dataset_fingerprint="0" * 64, seed=0, metrics={}, versions={})
+        return lineage.frame_kernel
+
+    assert kernel({}) == kernel({"data": {"scale": 2}}) == "area"
+    assert kernel({"data": {"frame_kernel": "bicubic"}}) == "bicubic"

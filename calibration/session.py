@@ -10,10 +10,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from fissura.bundle import Bundle, Role
+from fissura.bundle import Bundle, Role, VariantName
 from fissura.errors import EngineError
 from fissura.imaging.encode import crop, encode
 from fissura.imaging.images import RgbImage
+from fissura.onnxruntime_options import disabled_optimizers
 
 ERRORS_ONLY = 3  # of ONNX Runtime's log
 RE_EXPORT = "export the bundle again, or install a newer onnxruntime"
@@ -22,19 +23,29 @@ RE_EXPORT = "export the bundle again, or install a newer onnxruntime"
 class GraphSession:
     """One graph of a bundle, loaded.
 
+    Args:
+        bundle: where it lies.
+        role: which graph.
+        variant: of which precision; None: as it is.
+
     Raises:
-        BundleError: the bundle holds no graph of that role.
+        BundleError: the bundle holds no graph of that role, or not in that variant.
         EngineError: ONNX Runtime cannot load it.
     """
 
-    def __init__(self, bundle: Bundle, role: Role) -> None:
-        self._graph = bundle.graph(role)
-        self._path = bundle.graph_path(role)
+    def __init__(self, bundle: Bundle, role: Role, variant: VariantName | None = None) -> None:
+        self._graph = bundle.graph(role, variant)
+        self._path = bundle.graph_path(role, variant)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = ERRORS_ONLY
         options.use_deterministic_compute = True
         try:
-            self._session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(self._path),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=disabled_optimizers(self._graph.precision),
+            )
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise EngineError(
                 f"{self._path} cannot be loaded: {error}", expected="an ONNX graph", fix=RE_EXPORT

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.budget import FrameBudget, TileCost
+from edge_runtime.engines.engine import names_of
 from edge_runtime.proposal import by_gain, expected_gains, rescaled
 from edge_runtime.stages import StageTimes
 from edge_runtime.statistics import frame_statistics
@@ -40,6 +41,9 @@ class Cascade:
         mode: what messages say.
         scale: probability pixels per camera pixel along each axis.
         threshold: a pixel of the result at or above it is crack.
+        low_threshold: of hysteresis, of the tile graph; what the cheap pass leaves is brought to the threshold alone,
+            so that below it its probabilities are not quite the tile graph's. None: the threshold alone decides.
+        temperature: of the confidences, of the tile graph.
         engine: what runs the graphs, as messages state it.
         tiles: what became of the last frame's tiles; None before the first.
     """
@@ -50,12 +54,12 @@ class Cascade:
         self, proposal: Step, runner: TileRunner, proposal_threshold: float, budget: FrameBudget | None
     ) -> None:
         self.scale = runner.graph.output.scale
-        self.engine = runner.engine.name
+        self.engine = names_of((runner.engine, proposal.engine))
         self.tiles: TileCounts | None = None
-        threshold, cheap = runner.graph.threshold, proposal.graph.threshold
-        assert threshold is not None  # the manifest refuses a probability without one
+        graph, cheap = runner.graph, proposal.graph.threshold
+        assert graph.threshold is not None  # the manifest refuses a probability without one
         assert cheap is not None
-        self.threshold = threshold
+        self.threshold, self.low_threshold, self.temperature = graph.threshold, graph.low_threshold, graph.temperature
         self._cheap_threshold = cheap
         self._proposal_threshold = proposal_threshold
         self._proposal = proposal

@@ -10,6 +10,10 @@ half a pixel is averaged away. So what the memory holds is matched to what the f
 the frame sees a crack, the strongest evidence nearby speaks for it. Right beside a crack that the frame sees, the
 memory speaks for no crack: it would be the same one, seen a little aside, and would grow wide. Everywhere else, place
 by place.
+
+Hysteresis decides in each frame, before its evidence is added: a weak pixel that hangs together with a strong one
+enters at the threshold. Decided in the fused map it would fail, since negative evidence adds up as well: what lies a
+little below the threshold in every frame would soon lie far below it.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from pydantic import Field
 from edge_runtime.registration import RegistrationConfig, Transform, View, register, view_of
 from fissura.config import Config
 from fissura.errors import ModelShapeError
+from fissura.imaging.hysteresis import crack_pixels
 from fissura.imaging.images import Mask, RgbImage
 
 Map = NDArray[np.float32]
@@ -148,7 +153,14 @@ class TemporalFusion:
         self._before: View | None = None
         self.joined = self.alone = 0
 
-    def update(self, frame: RgbImage, probability: Map, threshold: float, keep: Mask | None = None) -> Map:
+    def update(
+        self,
+        frame: RgbImage,
+        probability: Map,
+        threshold: float,
+        keep: Mask | None = None,
+        low_threshold: float | None = None,
+    ) -> Map:
         """Take up one frame.
 
         Args:
@@ -156,9 +168,11 @@ class TemporalFusion:
             probability: (H * scale, W * scale) float32, 0 to 1, of this frame.
             threshold: pixels at and above it are crack.
             keep: (H, W) bool, what belongs to the ground; None: all of the frame.
+            low_threshold: of hysteresis, not above the threshold; None: the threshold alone decides.
 
         Returns:
-            (H * scale, W * scale) float32, the probability of all frames together; see `EvidenceMap.add`.
+            (H * scale, W * scale) float32, the probability of all frames together; see `EvidenceMap.add`. The
+            threshold alone decides what of it is crack, also with hysteresis.
 
         Raises:
             ModelShapeError: the map has another size than the frame times the scale.
@@ -174,6 +188,9 @@ class TemporalFusion:
         self._before = now
         self.joined, self.alone = self.joined + (motion is not None), self.alone + (motion is None)
         where = None if keep is None else keep.repeat(self._scale, 0).repeat(self._scale, 1)
+        if low_threshold is not None:
+            crack = crack_pixels(probability, threshold, low_threshold, where)
+            probability = np.where(crack, np.fmax(probability, np.float32(threshold)), probability)
         return self._map.add(probability, threshold, None if motion is None else motion.transform, where)
 
     def reset(self) -> None:

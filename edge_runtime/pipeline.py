@@ -31,6 +31,7 @@ from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
 from fissura.errors import EngineError, FissuraError, SinkError, SourceError
 from fissura.imaging.decode import MIN_LENGTH_PX, Crack, find_cracks
+from fissura.imaging.hysteresis import low_for
 from fissura.messages import Detection, ModelStamp
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ class Task:
     Attributes:
         serial: of the device.
         mission_id: of the run.
-        model: stamp of every detection; its threshold decides what is crack.
+        model: stamp of every detection; its threshold decides what is crack. The bundle's low threshold, where it has
+            one, moves along; see `fissura.imaging.hysteresis.low_for`.
         region: where to look; None: everywhere.
         gsd_mm_per_px: ground sampling distance, where the frame does not bring its own.
         min_length_px: shorter cracks are left out; camera-frame pixels.
@@ -93,6 +95,8 @@ class Pipeline:
         budget: FrameBudget | None = None,
     ) -> None:
         self._inference = inference
+        low = inference.low_threshold
+        self._low_threshold = None if low is None else low_for(inference.threshold, low, task.model.threshold)
         self._budget = budget
         self._fusion = None if task.fusion is None else TemporalFusion(task.fusion, inference.scale)
         self._sinks = sinks
@@ -181,13 +185,19 @@ class Pipeline:
             self._budget.inference_done()
         if (tiles := self._inference.tiles) is not None:
             self._counters.tiles_done(tiles.proposed, tiles.refined)
+        low_threshold = self._low_threshold
         if self._fusion is not None:
             with self._times.measure("fuse"):
-                probability = self._fusion.update(frame.image, probability, task.model.threshold, keep)
+                probability = self._fusion.update(
+                    frame.image, probability, task.model.threshold, keep, low_threshold=low_threshold
+                )
+            low_threshold = None  # the fused map has it in it
         with self._times.measure("decode"):
             cracks = find_cracks(
                 probability,
                 threshold=task.model.threshold,
+                low_threshold=low_threshold,
+                temperature=self._inference.temperature,
                 scale=self._inference.scale,
                 gsd_mm_per_px=frame.gsd_mm_per_px,
                 min_length_px=task.min_length_px,

@@ -8,6 +8,7 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.engines.engine import names_of
 from edge_runtime.stages import StageTimes
 from edge_runtime.statistics import ColourSums, Statistics, frame_statistics
 from edge_runtime.tiles import TileCounts, TiledFrame, TileRunner
@@ -36,6 +37,8 @@ class Tiled:
     Attributes:
         scale: probability pixels per camera pixel along each axis.
         threshold: a pixel at or above it is crack.
+        low_threshold: of hysteresis; None: the threshold alone decides.
+        temperature: of the confidences.
         engine: what runs the graphs, as messages state it.
         tiles: None: every part of the frame is treated alike.
     """
@@ -44,10 +47,10 @@ class Tiled:
         self.mode = mode
         self.tiles: TileCounts | None = None
         self.scale = runner.graph.output.scale
-        self.engine = runner.engine.name
-        threshold = runner.graph.threshold
-        assert threshold is not None  # the manifest refuses a probability without one
-        self.threshold = threshold
+        self.engine = names_of(one.engine for one in (runner, enlarge) if one is not None)
+        graph = runner.graph
+        assert graph.threshold is not None  # the manifest refuses a probability without one
+        self.threshold, self.low_threshold, self.temperature = graph.threshold, graph.low_threshold, graph.temperature
         self._runner = runner
         self._enlarge = enlarge
 
@@ -90,11 +93,12 @@ class WholeOrTiled:
         open_tiled: for larger ones; called when the first of them comes.
 
     Attributes:
-        mode, scale, threshold, engine, tiles: see `WholeFrame`.
+        mode, scale, threshold, low_threshold, temperature, engine, tiles: see `WholeFrame`.
     """
 
     def __init__(self, whole: WholeFrame, open_tiled: Callable[[], Tiled]) -> None:
-        self.mode, self.scale, self.threshold, self.engine = whole.mode, whole.scale, whole.threshold, whole.engine
+        self.mode, self.scale, self.engine = whole.mode, whole.scale, whole.engine
+        self.threshold, self.low_threshold, self.temperature = whole.threshold, whole.low_threshold, whole.temperature
         self.tiles: TileCounts | None = None
         self._whole = whole
         self._open_tiled = open_tiled

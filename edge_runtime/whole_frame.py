@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.engines.engine import names_of
 from edge_runtime.stages import StageTimes
 from edge_runtime.step import Step, to_uint8
 from edge_runtime.tiles import TileCounts
@@ -19,6 +20,8 @@ class WholeFrame:
         steps: the graphs, in order.
         scale: probability pixels per camera pixel along each axis.
         threshold: of the last graph: a pixel at or above it is crack.
+        low_threshold: of hysteresis, of the last graph; None: the threshold alone decides.
+        temperature: of the confidences, of the last graph.
         engine: what runs the graphs, as messages state it.
         tiles: None: every part of the frame is treated alike.
     """
@@ -28,10 +31,10 @@ class WholeFrame:
         self.steps = steps
         self.tiles: TileCounts | None = None
         self.scale = int(np.prod([step.graph.output.scale for step in steps]))
-        self.engine = steps[-1].engine.name
-        threshold = steps[-1].graph.threshold
-        assert threshold is not None  # the manifest refuses a probability without one
-        self.threshold = threshold
+        self.engine = names_of(step.engine for step in steps)
+        last = steps[-1].graph
+        assert last.threshold is not None  # the manifest refuses a probability without one
+        self.threshold, self.low_threshold, self.temperature = last.threshold, last.low_threshold, last.temperature
 
     def run(self, image: RgbImage, times: StageTimes) -> NDArray[np.float32]:
         """Find the crack probability of a camera frame.

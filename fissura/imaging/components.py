@@ -39,6 +39,22 @@ class Components:
         """Distance of a pixel to the one below it, in `canvas.ravel()`."""
         return self.canvas.shape[1]
 
+    def only(self, kept: Mask) -> Components:
+        """Some of the components, numbered anew in the same order.
+
+        Args:
+            kept: (count,) bool.
+        """
+        numbers = np.cumsum(kept) - 1
+        chosen = kept[self.labels]
+        return Components(
+            self.canvas,
+            self.pixels[chosen],
+            numbers[self.labels[chosen]],
+            self.on_border[chosen],
+            int(np.count_nonzero(kept)),
+        )
+
 
 def framed(image: Mask) -> Mask:
     """The image inside a frame of one False pixel, as `Components.canvas` holds it: (H, W) to (H + 2, W + 2)."""
@@ -75,9 +91,7 @@ def find_components(canvas: Mask, *, min_length_px: float = 0) -> Components:
     sides = _open_sides(canvas, pixels)
     outline = np.bincount(labels, sides)
     kept = outline >= max(2 * min_length_px, 1)  # label 0 is the background, which has no outline here
-    numbers = np.cumsum(kept) - 1
-    chosen = kept[labels]
-    return Components(canvas, pixels[chosen], numbers[labels[chosen]], sides[chosen] > 0, int(kept.sum()))
+    return Components(canvas, pixels, labels, sides > 0, len(outline)).only(kept)
 
 
 def as_one_component(image: Mask) -> Components:

@@ -17,6 +17,7 @@ from fissura.errors import ImageError, ModelShapeError
 from fissura.imaging.components import Components, Floats, Indices, find_components, sum_by
 from fissura.imaging.images import Mask
 from fissura.imaging.measure import Measurements, measure_components
+from fissura.imaging.temperature import tempered
 from fissura.messages import CrackGeometry, Point
 
 MIN_LENGTH_PX = 10.0
@@ -30,7 +31,7 @@ class Crack:
 
     Attributes:
         geometry: size, place and outline, in camera-frame pixels and, with a known GSD, millimetres.
-        confidence: mean probability over the crack's pixels, 0 to 1.
+        confidence: mean probability over the crack's pixels, at the temperature, 0 to 1.
     """
 
     geometry: CrackGeometry
@@ -41,12 +42,17 @@ def find_cracks(
     probability: NDArray[np.float32],
     *,
     threshold: float,
+    low_threshold: float | None = None,
+    temperature: float = 1.0,
     scale: int = 1,
     gsd_mm_per_px: float | None = None,
     min_length_px: float = MIN_LENGTH_PX,
     keep: Mask | None = None,
 ) -> list[Crack]:
     """Cracks as 8-connected components of the pixels at or above the threshold.
+
+    With hysteresis they are the components of the pixels at or above the low threshold that hold a pixel at or above
+    the threshold.
 
     The outline runs through the centres of the component's outermost pixels, simplified to within half a pixel of the
     map; a ragged one is simplified further until it has at most 512 points. What a crack network encloses is not
@@ -55,10 +61,13 @@ def find_cracks(
     Args:
         probability: (H * scale, W * scale) float32, 0 to 1; not-a-number is background.
         threshold: pixels at and above it are crack.
+        low_threshold: of hysteresis, not above the threshold; None: the threshold alone decides.
+        temperature: of the confidences alone; see `tempered`.
         scale: map pixels per camera pixel along each axis.
         gsd_mm_per_px: ground sampling distance of the camera frame; None leaves the millimetres out.
         min_length_px: shorter ones are left out; camera-frame pixels.
-        keep: (H, W) bool in camera-frame pixels: where to look; None is everywhere. A crack is cut at its edge.
+        keep: (H, W) bool in camera-frame pixels: where to look; None is everywhere. A crack is cut at its edge, and
+            what lies beyond holds nothing together.
 
     Returns:
         The cracks, longest first.
@@ -67,19 +76,22 @@ def find_cracks(
         ModelShapeError: the map is not two-dimensional or no multiple of the scale.
         ImageError: `keep` has another size than the camera frame.
     """
-    canvas = _binarise(probability, threshold, scale, keep)
+    canvas = _binarise(probability, threshold if low_threshold is None else low_threshold, scale, keep)
     components = find_components(canvas, min_length_px=min_length_px * scale)
+    if low_threshold is not None:
+        strong = components.labels[_at(probability, components) >= np.float32(threshold)]
+        components = components.only(np.bincount(strong, minlength=components.count) > 0)
     sizes = measure_components(components)
     long_enough = np.flatnonzero(sizes.length_px >= min_length_px * scale)
     if not len(long_enough):
         return []
-    confidences = _mean_at(probability, components)
+    confidences = _confidences(probability, components, temperature)
     pixels_of = _by_component(components)
     order = long_enough[np.argsort(-sizes.length_px[long_enough], kind="stable")]
     return [
         Crack(
             _geometry(pixels_of[number], components.stride, sizes, number, scale, gsd_mm_per_px),
-            float(np.clip(confidences[number], 0, 1)),
+            float(confidences[number]),
         )
         for number in order
     ]
@@ -106,10 +118,16 @@ def _binarise(probability: NDArray[np.float32], threshold: float, scale: int, ke
     return canvas
 
 
-def _mean_at(probability: NDArray[np.float32], components: Components) -> Floats:
-    y, x = np.divmod(components.pixels, components.stride)
-    total = sum_by(components.labels, probability[y - 1, x - 1], components.count)
+def _confidences(probability: NDArray[np.float32], components: Components, temperature: float) -> Floats:
+    values = tempered(_at(probability, components), temperature)
+    total = sum_by(components.labels, values, components.count)
     return total / np.bincount(components.labels, minlength=components.count)
+
+
+def _at(probability: NDArray[np.float32], components: Components) -> NDArray[np.float32]:
+    """(n,) the components' pixels in the map, which has no frame around it."""
+    y, x = np.divmod(components.pixels, components.stride)
+    return probability[y - 1, x - 1]
 
 
 def _by_component(components: Components) -> list[Indices]:

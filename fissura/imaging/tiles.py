@@ -53,6 +53,20 @@ class TileGrid:
     tiles: tuple[Tile, ...]
 
 
+def window_side(core: int, halo: int, multiple: int) -> int:
+    """Side of the window of a tile in a frame that is larger than it, pixels; arguments as for `tile_grid`.
+
+    Example:
+        >>> window_side(96, 20, 16)
+        160
+    """
+    return _rounded_up(core, multiple) + 2 * _rounded_up(halo, multiple)
+
+
+def _rounded_up(pixels: int, multiple: int) -> int:
+    return -(-pixels // multiple) * multiple
+
+
 def tile_grid(height: int, width: int, *, core: int, halo: int, multiple: int = 1) -> TileGrid:
     """Cut a frame into tiles.
 
@@ -75,8 +89,9 @@ def tile_grid(height: int, width: int, *, core: int, halo: int, multiple: int = 
             f"tiles of {core} pixels with a halo of {halo} in a frame of {width}x{height}",
             expected=f"a tile of at least one pixel, a halo of at least none, sides that are multiples of {multiple}",
         )
-    core, halo = (-(-pixels // multiple) * multiple for pixels in (core, halo))
-    window_height, window_width = (min(core + 2 * halo, side) for side in (height, width))
+    window = window_side(core, halo, multiple)
+    core, halo = _rounded_up(core, multiple), _rounded_up(halo, multiple)
+    window_height, window_width = (min(window, side) for side in (height, width))
     tiles = tuple(
         Tile(
             top,

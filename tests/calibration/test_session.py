@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from calibration.session import GraphSession
 from fissura.bundle import Bundle, load_bundle
 from fissura.errors import BundleError, EngineError, ModelShapeError
+from fissura.onnxruntime_options import disabled_optimizers
 from tests.calibration.conftest import darkness_graph, write_darkness_bundle
 
 
@@ -80,3 +82,19 @@ def test_no_graph(bundle_folder: Path) -> None:
         GraphSession(load_bundle(bundle_folder), "super_resolution")
     with pytest.raises(EngineError, match=r"fused\.onnx cannot be loaded"):
         GraphSession(forged(bundle_folder, darkness_graph(1)[:80]), "fused")
+
+
+def test_an_int8_graph_runs_with_the_optimisers_that_the_vehicle_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = load_bundle(write_darkness_bundle(tmp_path / "b", {"segmentation": 1}, {"int8-cpu": 1.0}))
+    left_out, opened = [], onnxruntime.InferenceSession
+
+    def watched(*words: Any, disabled_optimizers: list[str] | None, **options: Any) -> Any:
+        left_out.append(disabled_optimizers)
+        return opened(*words, disabled_optimizers=disabled_optimizers, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", watched)
+    GraphSession(bundle, "segmentation")
+    GraphSession(bundle, "segmentation", "int8-cpu")
+    assert left_out == [None, disabled_optimizers("int8")] != [None, None]

@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calibration.thresholds import calibrate, choose_threshold, write_copy
-from fissura.bundle import MANIFEST_NAME, load_bundle
-from fissura.dataset import load_dataset
-from fissura.errors import DatasetError
+from calibration.graphs import CalibrationOptions
+from calibration.graphs import calibrate as calibrate_graphs
+from calibration.thresholds import Threshold, choose_threshold, write_copy
+from fissura.bundle import MANIFEST_NAME, Bundle, Role, VariantName, load_bundle
+from fissura.dataset import Dataset, load_dataset
+from fissura.errors import DatasetError, ManifestError
 from fissura.imaging.images import RgbImage, write_rgb
-from tests.calibration.conftest import write_streets
+from tests.calibration.conftest import SCALES, write_darkness_bundle, write_streets
+
+
+def calibrate(bundle: Bundle, dataset: Dataset, tolerance_px: float) -> dict[Role, Threshold]:
+    outcomes = calibrate_graphs(bundle, dataset, CalibrationOptions(tolerance_px))
+    return {role: outcome.threshold for role, outcome in outcomes.graphs.items()}
 
 
 def test_threshold_lies_between_pavement_and_crack(bundle_folder: Path, streets: Path) -> None:
@@ -89,6 +96,55 @@ def test_copy_keeps_what_a_newer_version_added(bundle_folder: Path, streets: Pat
     assert written["graphs"]["depth"] == {"file": "depth.onnx"}
     assert written["schema_version"] == "1.7"
     assert load_bundle(tmp_path / "new").graph("fused").threshold == 0.80
+
+
+def test_copy_takes_up_hysteresis_and_temperature_and_lets_go_of_hysteresis(
+    bundle_folder: Path, streets: Path, tmp_path: Path
+) -> None:
+    bundle = load_bundle(bundle_folder)
+    record = calibrate(bundle, load_dataset(streets, "train"), 2.0)["fused"].record
+    write_copy(bundle, {"fused": Threshold(0.8, record, low=0.3, temperature=1.7)}, tmp_path / "both")
+    both = load_bundle(tmp_path / "both")
+    fused = both.graph("fused")
+    assert (fused.threshold, fused.low_threshold, fused.temperature) == (0.8, 0.3, 1.7)
+    write_copy(both, {"fused": Threshold(0.2, record)}, tmp_path / "alone")  # below the low threshold that was
+    fused = load_bundle(tmp_path / "alone").graph("fused")
+    assert (fused.threshold, fused.low_threshold, fused.temperature) == (0.2, None, 1.7)
+    with pytest.raises(ManifestError, match="low_threshold"):
+        write_copy(bundle, {"fused": Threshold(0.2, record, low=0.3)}, tmp_path / "wrong")
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_copy_forgets_what_was_true_at_the_old_thresholds_alone(tmp_path: Path, streets: Path) -> None:
+    old = load_bundle(write_darkness_bundle(tmp_path / "old", SCALES, {"int8-cpu": 0.5, "fp16": 1.0}))
+    record = calibrate(old, load_dataset(streets, "train"), 2.0)["fused"].record
+    write_copy(
+        old, {"fused": Threshold(0.8, record)}, tmp_path / "new", {("fused", "int8-cpu"): Threshold(0.4, record)}
+    )
+    new = load_bundle(tmp_path / "new").manifest
+    assert (new.parity["fused"].mask_iou, new.parity["segmentation"].mask_iou) == (None, 0.97)
+    assert new.parity["fused"].max_abs == old.manifest.parity["fused"].max_abs
+    kept = {
+        role: {name: one.parity.mask_iou for name, one in graph.variants.items()} for role, graph in new.graphs.items()
+    }
+    assert kept["fused"] == {"int8-cpu": None, "fp16": 0.97} and set(kept["segmentation"].values()) == {0.97}
+    write_copy(old, {"fused": Threshold(0.5, record)}, tmp_path / "same")
+    assert load_bundle(tmp_path / "same").manifest.parity["fused"].mask_iou == 0.97, "its threshold is the same"
+
+
+def test_a_variant_under_another_low_threshold_loses_the_record_of_the_old_one(tmp_path: Path, streets: Path) -> None:
+    bundle = load_bundle(write_darkness_bundle(tmp_path / "old", {"segmentation": 1}, {"int8-cpu": 0.5, "fp16": 1.0}))
+    record = calibrate(bundle, load_dataset(streets, "train"), 2.0)["segmentation"].record
+    names: tuple[VariantName, ...] = ("int8-cpu", "fp16")
+    both = {("segmentation", name): Threshold(0.45, record) for name in names}
+    write_copy(bundle, {}, tmp_path / "both", both)  # type: ignore[arg-type]
+    both_chosen = load_bundle(tmp_path / "both")
+    assert all(one.calibration == record for one in both_chosen.graph("segmentation").variants.values())
+    low = {"segmentation": Threshold(0.8, record, low=0.3)}
+    write_copy(both_chosen, low, tmp_path / "low", {("segmentation", "fp16"): Threshold(0.5, record, low=0.3)})  # type: ignore[arg-type]
+    variants = load_bundle(tmp_path / "low").graph("segmentation").variants
+    assert (variants["fp16"].calibration, variants["int8-cpu"].calibration) == (record, None)
+    assert {one.parity.mask_iou for one in variants.values()} == {None}
 
 
 def test_data_without_cracks_chooses_nothing(bundle_folder: Path, streets: Path) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.fusion import EvidenceMap, FusionConfig, TemporalFusion
 from fissura.errors import ModelShapeError
+from fissura.imaging.hysteresis import crack_pixels
 from fissura.imaging.images import read_rgb
 from fissura.synth import SynthConfig
 from fissura.synth.flyover import FlyoverConfig, fly
@@ -214,6 +215,38 @@ def test_a_flight_is_freed_of_its_distractors_and_keeps_its_cracks() -> None:
             shown = distractors = 0
     assert distractors > 200 and shown < 0.1 * distractors
     assert kept > 0.95 * cracks
+
+
+def hysteresis_scene() -> tuple[Map, Map]:
+    """A crack that goes on faintly, and a faint one that stands alone; then the same with the strong part missed."""
+    seen = np.full((40, 60), 0.02, np.float32)
+    seen[10:12, 5:20], seen[10:12, 20:50], seen[30:32, 5:50] = 0.9, 0.4, 0.4
+    missed = seen.copy()
+    missed[10:12, 5:20] = 0.4
+    return seen, missed
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_hysteresis_of_a_camera_that_stands_still_is_that_of_the_frame(scale: int) -> None:
+    seen, missed = hysteresis_scene()
+    still = read_rgb(PICTURES[0])[: 40 // scale, : 60 // scale]
+    fusion = TemporalFusion(FusionConfig(), scale=scale)
+    expected = crack_pixels(seen, 0.8, 0.3)
+    assert expected.sum() == 2 * 45
+    for _ in range(6):
+        fused = fusion.update(still, seen, 0.8, low_threshold=0.3)
+        np.testing.assert_array_equal(fused >= 0.8, expected)
+    assert fusion.joined == 5
+    fused = fusion.update(still, missed, 0.8, low_threshold=0.3)  # the strong part is remembered
+    assert (fused >= 0.8)[10:12, 5:20].all() and not (fused >= 0.8)[30:32].any()
+
+
+def test_hysteresis_in_a_fused_map_takes_nothing_from_beyond_the_region() -> None:
+    seen, _ = hysteresis_scene()
+    keep = np.zeros((40, 60), bool)
+    keep[:, 20:] = True  # the faint part alone
+    fused = TemporalFusion(FusionConfig()).update(read_rgb(PICTURES[0])[:40, :60], seen, 0.8, keep, low_threshold=0.3)
+    assert not ((fused >= 0.8) & keep).any()
 
 
 def test_a_map_of_another_size_is_refused() -> None:

@@ -28,7 +28,8 @@ from fissura.bundle import load_bundle
 from fissura.config import Config
 from fissura.errors import BrokerError, EngineError, FissuraError, ImageError, SinkError, SourceError
 from fissura.messages import Detection
-from tests.edge_runtime.conftest import pavement
+from tests.bundles import make_bundle
+from tests.edge_runtime.conftest import calibrated, pavement
 
 
 class Script(Source):
@@ -115,7 +116,7 @@ class Run:
             Script(items, pause_s),
             inference,
             self.sinks,
-            Task("s1", "m1", model_stamp(load_bundle(bundle), inference), **task),  # type: ignore[arg-type]
+            Task(**{"serial": "s1", "mission_id": "m1", "model": model_stamp(load_bundle(bundle), inference), **task}),  # type: ignore[arg-type]
             policy,
             self.counters,
             self.times,
@@ -150,6 +151,28 @@ def test_every_crack_of_every_frame_is_a_detection(inference: Inference, bundle:
     assert run.drops == {}
     assert sink.closed_with == [None] and sink.flushed == 1
     assert list(run.times.all()) == ["encode", "fused", "decode", "collect", "frame"]
+
+
+def test_hysteresis_and_temperature_are_the_bundle_s_and_another_threshold_moves_both(tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path / "plain", roles=("fused",))
+    faint = np.full((72, 96, 3), 150, np.uint8)
+    faint[4:30, 46:49], faint[30:68, 46:49] = 40, 114  # the lower part of the crack: a probability of about 0.4
+    found = {}
+    for name, low, temperature in (("plain", None, 1.0), ("both", 0.05, 2.0)):
+        if low is not None:
+            calibrated(folder, low_threshold=low, temperature=temperature)
+        inference = open_inference(load_bundle(folder), "fused", "onnxruntime", {"threads": 1})
+        for threshold in (None, 0.6, 0.99):
+            stamp = model_stamp(load_bundle(folder), inference, threshold)
+            run = Run(inference, folder, [frame(0, faint)], model=stamp).to_end()
+            found[name, threshold] = run.sinks[0].detections
+        inference.close()
+    length = {key: sum(d.crack.length_px for d in detections) for key, detections in found.items()}
+    assert length["both", None] > 60 > 30 > length["plain", None]
+    assert length["both", 0.6] > 60 > 30 > length["plain", 0.6]
+    assert length["both", 0.99] < 30  # its low one is above the faint part
+    (cool,), (plain,) = found["both", 0.99], found["plain", 0.99]
+    assert 0.8 < cool.confidence < plain.confidence
 
 
 def test_what_lies_outside_the_region_is_no_crack(inference: Inference, bundle: Path) -> None:

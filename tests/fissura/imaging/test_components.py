@@ -38,3 +38,13 @@ def test_nothing_in_an_empty_image() -> None:
     components = find_components(framed(np.zeros((5, 7), bool)), min_length_px=10)
     assert components.count == 0
     assert len(components.pixels) == 0
+
+
+def test_some_of_the_components_are_numbered_anew() -> None:
+    image = np.zeros((9, 12), bool)
+    image[1, 1:4], image[4, 1:6], image[7, 1:9] = True, True, True
+    all_three = find_components(framed(image))
+    two = all_three.only(np.array([True, False, True]))
+    assert two.count == 2 and np.bincount(two.labels).tolist() == [3, 8]
+    assert set(positions(two.pixels, two.stride)[:, 1]) == {1, 7}
+    assert two.on_border.all()

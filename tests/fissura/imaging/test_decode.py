@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fissura.errors import ImageError, ModelShapeError
 from fissura.imaging.decode import find_cracks
+from fissura.imaging.hysteresis import crack_pixels
 from fissura.imaging.measure import measure
 from fissura.messages import CrackGeometry
 from tests.fissura.imaging.shapes import bar, blobs
@@ -46,6 +47,49 @@ def test_confidence_is_the_mean_over_the_cracks_pixels() -> None:
     probability[10, 45:50] = 0.4  # below the threshold
     (crack,) = find_cracks(probability, threshold=0.5)
     assert crack.confidence == pytest.approx(0.7)
+
+
+def test_hysteresis_takes_what_hangs_together_with_something_strong_and_nothing_else() -> None:
+    probability = lines(60, 120, (10, 10, 100), (30, 10, 100))
+    probability[probability > 0] = 0.4
+    probability[9:12, 50:53] = 0.9
+    assert find_cracks(probability, threshold=0.8) == []  # the strong part alone is too short
+    (crack,) = find_cracks(probability, threshold=0.8, low_threshold=0.3)
+    (whole,) = find_cracks(probability[:20], threshold=0.3)
+    assert crack == whole
+    assert crack.confidence == pytest.approx((0.4 * 264 + 0.9 * 9) / 273)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 10**6), threshold=st.floats(0.2, 0.9), below=st.floats(0, 0.5))
+def test_hysteresis_finds_the_components_of_its_mask(seed: int, threshold: float, below: float) -> None:
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).random((40, 40)), (0, 0), 1.5)
+    probability = ((noise - noise.min()) / np.ptp(noise)).astype(np.float32)
+    low = threshold * (1 - below)
+    mask = crack_pixels(probability, threshold, low)
+    found = find_cracks(probability, threshold=threshold, low_threshold=low, min_length_px=3)
+    expected = find_cracks(mask.astype(np.float32), threshold=0.5, min_length_px=3)
+    assert [crack.geometry for crack in found] == [crack.geometry for crack in expected]
+    if below == 0:
+        assert found == find_cracks(probability, threshold=threshold, min_length_px=3)
+
+
+def test_a_strong_pixel_beyond_the_region_holds_nothing_together() -> None:
+    probability = lines(60, 120, (10, 10, 100))
+    probability[9:12, :60] = 0.4
+    keep = np.zeros((60, 120), bool)
+    keep[:, :50] = True
+    assert len(find_cracks(probability, threshold=0.8, low_threshold=0.3)) == 1
+    assert find_cracks(probability, threshold=0.8, low_threshold=0.3, keep=keep) == []
+
+
+def test_the_temperature_is_of_the_confidence_alone() -> None:
+    probability = lines(60, 120, (10, 10, 100))
+    (plain,) = find_cracks(probability, threshold=0.5)
+    (cooler,) = find_cracks(probability, threshold=0.5, temperature=2.0)
+    assert cooler.geometry == plain.geometry
+    assert plain.confidence == pytest.approx(0.9)
+    assert cooler.confidence == pytest.approx(0.75)  # odds of 9 become odds of 3
 
 
 def test_diagonal_neighbours_are_one_crack() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fissura.errors import UsageError
-from fissura.imaging.tiles import tile_grid
+from fissura.imaging.tiles import tile_grid, window_side
 
 FRAMES = st.integers(1, 6).flatmap(
     lambda multiple: st.tuples(
@@ -58,3 +58,10 @@ def test_windows_lie_in_the_frame_on_the_strides_and_reach_as_far_as_the_halo(
 def test_what_cannot_be_cut_is_refused(height: int, width: int, core: int, halo: int, multiple: int) -> None:
     with pytest.raises(UsageError, match="tiles of"):
         tile_grid(height, width, core=core, halo=halo, multiple=multiple)
+
+
+@given(st.integers(1, 200), st.integers(0, 80), st.sampled_from([1, 4, 8, 16, 32]))
+def test_the_side_of_a_window_is_the_grid_s(core: int, halo: int, multiple: int) -> None:
+    side = window_side(core, halo, multiple)
+    grid = tile_grid(2 * side, side, core=core, halo=halo, multiple=multiple)
+    assert (grid.window_height, grid.window_width) == (side, side)

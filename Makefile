@@ -7,6 +7,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The oldest environment of a vehicle: JetPack 6 has Python 3.10 and what .ci/floor.txt names.
+FLOOR := .venv-floor
+FLOOR_PYTHON ?= $(shell python3.10 -c '' 2>/dev/null && echo python3.10 || echo $(PYTHON))
 
 # Data sets: a folder of sets, each with images/, masks/, train.txt and test.txt.
 ifeq ($(origin FISSURA_DATA),undefined)
@@ -14,12 +17,13 @@ FISSURA_DATA := $(wildcard ../shared/data)
 endif
 export FISSURA_DATA := $(if $(FISSURA_DATA),$(abspath $(FISSURA_DATA)))
 
-.PHONY: help install demo test test-slow lint bench docs clean mosquitto
+.PHONY: help install demo test test-slow test-floor lint bench docs clean mosquitto
 
 help:
 	@echo 'make install    the vehicle part, in $(VENV) (no torch)'
 	@echo 'make demo       find cracks in the sample images, over MQTT; writes demo-out/report.html'
 	@echo 'make test       the tests; make test-slow: those that take minutes'
+	@echo 'make test-floor the vehicle part with the oldest libraries it runs on, in $(FLOOR)'
 	@echo 'make lint       ruff, mypy, import-linter'
 	@echo 'make bench      latency and throughput on this machine'
 	@echo 'make docs       the documentation, in site/'
@@ -35,6 +39,9 @@ test: $(VENV)/.stamp-dev mosquitto
 
 test-slow: $(VENV)/.stamp-dev mosquitto
 	$(BIN)/python -m pytest -m slow
+
+test-floor: $(FLOOR)/.stamp-floor mosquitto
+	$(FLOOR)/bin/python -m pytest -m "not slow" tests/fissura tests/edge_runtime
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check
@@ -52,7 +59,7 @@ docs: $(VENV)/.stamp-dev
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) demo-out dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(FLOOR) demo-out dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The tests that need a real broker skip without it, and say so.
@@ -70,6 +77,15 @@ $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-venv
 	$(BIN)/python -m pip install --quiet -e '.[all,dev,bench]'
 	@touch $@ $(VENV)/.stamp-edge
 
+# Without torch: the tests that need it skip, and say so.
+$(FLOOR)/.stamp-floor: pyproject.toml .ci/floor.txt $(FLOOR)/.stamp-venv
+	$(FLOOR)/bin/python -m pip install --quiet -c .ci/floor.txt -e '.[edge,test]'
+	@touch $@
+
 $(VENV)/.stamp-venv:
 	@.ci/make-venv $(PYTHON) $(VENV)
+	@touch $@
+
+$(FLOOR)/.stamp-venv:
+	@.ci/make-venv $(FLOOR_PYTHON) $(FLOOR)
 	@touch $@

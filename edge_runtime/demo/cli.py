@@ -108,7 +108,7 @@ def _stream(
     with tempfile.TemporaryDirectory(prefix="fissura-demo-") as spool_folder:
         task = Task(serial, mission, model_stamp(bundle, inference, None), gsd_mm_per_px=arguments.gsd)
         pipeline = Pipeline(source, inference, sinks, task, "every_frame", counters, times)
-        context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail)
+        context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail, inference.engine)
         spool = {"spool": Path(spool_folder) / "spool.sqlite", "version": "3.1.1"}
         host, port = broker
         place = f"[{host}]" if ":" in host else host  # IPv6

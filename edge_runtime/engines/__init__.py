@@ -12,6 +12,8 @@ from fissura.errors import ConfigError
 
 ENGINES: dict[str, str] = {
     "onnxruntime": "edge_runtime.engines.onnxruntime:OnnxRuntimeEngine",
+    "tensorrt": "edge_runtime.engines.tensorrt.engine:TensorRtEngine",
+    "openvino": "edge_runtime.engines.openvino:OpenVinoEngine",
 }
 
 

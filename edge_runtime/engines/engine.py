@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Iterable
+from typing import ClassVar, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fissura.bundle import VariantName
 from fissura.config import Config
 
 MOST_THREADS = 1024
@@ -19,10 +21,12 @@ class Engine(Protocol):
 
     Attributes:
         config_class: its options.
+        variants: the precisions below fp32 that it runs.
         name: engine and device, as messages state it.
     """
 
     config_class: ClassVar[type[Config]]
+    variants: ClassVar[frozenset[VariantName]] = frozenset(get_args(VariantName))
     name: str
 
     def run(self, batch: NDArray[np.uint8], statistics: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
@@ -41,3 +45,8 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of memory and device."""
+
+
+def names_of(engines: Iterable[Engine]) -> str:
+    """What messages say of several engines: each name once, so that none hides that it fell back to another library."""
+    return " + ".join(dict.fromkeys(engine.name for engine in engines))

@@ -125,6 +125,7 @@ class MqttSink(Sink):
             mission_id=self._context.mission_id,
             version=__version__,
             bundle_id=self._context.bundle_id,
+            engine=self._context.engine,
         )
 
     def _telemetry(self, spool: SpoolStats) -> Telemetry:

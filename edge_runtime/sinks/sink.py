@@ -53,6 +53,7 @@ class SinkContext:
         counters: what the pipeline has done so far, for telemetry.
         times: latencies of the stages, for telemetry.
         fail: ends the run with an error, from any thread.
+        engine: what runs the graphs, as messages state it.
     """
 
     serial: str
@@ -61,6 +62,7 @@ class SinkContext:
     counters: Counters = field(default_factory=Counters)
     times: StageTimes = field(default_factory=StageTimes)
     fail: Callable[[FissuraError], None] = lambda error: None
+    engine: str | None = None
 
 
 class Sink(Protocol):

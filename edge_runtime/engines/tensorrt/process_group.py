@@ -1,0 +1,37 @@
+"""Memory and end of a process with all that it started.
+
+RLIMIT_AS would be simpler, but CUDA reserves address space many times the size of what it uses, so a limit on address
+space ends every build. What counts is resident memory, and that only a watcher can limit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def resident_bytes(group: int) -> int:
+    """Resident memory of a process group, bytes; 0 where the system does not say. Shared pages count for each."""
+    total = 0
+    for folder in PROC.glob("[0-9]*"):
+        with suppress(OSError, ValueError, IndexError):  # a process may end while we look
+            # The name stands in parentheses and may hold spaces and parentheses itself.
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                total += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    return total
+
+
+def kill_group(group: int) -> None:
+    """End every process of the group, at once."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def machine_bytes() -> int:
+    """Memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

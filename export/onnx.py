@@ -12,14 +12,15 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import onnx
 import torch
+from onnx import ModelProto
 from torch import Tensor, nn
 
-from fissura.bundle import Graph, GraphInput, GraphOutput, Role
+from fissura.bundle import Graph, GraphInput, GraphOutput, Precision, Role, VariantName
 from fissura.errors import ExportError
 from fissura.imaging.encode import CHANNELS
 from train.model import CrackModel, Statistics
@@ -40,11 +41,23 @@ class ExportedGraph:
     output: GraphOutput
     halo: int | None
     statistics: str | None = None
+    variant: VariantName | None = None
 
     @property
     def file(self) -> str:
         """Its name in the bundle."""
-        return f"{self.role}.onnx"
+        return f"{self.role}.onnx" if self.variant is None else f"{self.role}.{self.variant}.onnx"
+
+    @property
+    def precision(self) -> Precision:
+        """Of the weights and of most activations."""
+        if self.variant is None:
+            return "fp32"
+        return "fp16" if self.variant == "fp16" else "int8"
+
+    def as_variant(self, variant: VariantName, model: ModelProto) -> ExportedGraph:
+        """The same graph at lower precision."""
+        return replace(self, variant=variant, onnx=model.SerializeToString(deterministic=True))
 
     def entry(self, threshold: float | None, proposal_threshold: float | None = None) -> Graph:
         """Its entry in the manifest."""
@@ -52,6 +65,7 @@ class ExportedGraph:
             file=self.file,
             input=self.input,
             output=self.output,
+            precision=self.precision,
             halo=self.halo,
             threshold=threshold,
             statistics=self.statistics,
@@ -137,9 +151,10 @@ class _GraphModule(nn.Module):
         self.model, self.role, self.layout = model, role, layout
 
     def forward(self, image: Tensor, statistics: Tensor | None = None) -> Tensor:
+        pixels = image.float()  # before all else: TensorRT takes bytes into a cast only
         if self.layout == "NHWC":
-            image = image.permute(0, 3, 1, 2)
-        pixels = image.float() / 255
+            pixels = pixels.permute(0, 3, 1, 2)
+        pixels = pixels / 255
         if self.role == "super_resolution":
             enlarged = self.model.enlarge(pixels).clamp(0, 1)
             return enlarged.permute(0, 2, 3, 1) if self.layout == "NHWC" else enlarged

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from calibration.proposal import choose_proposal
 from calibration.thresholds import Threshold, choose_threshold
+from edge_runtime import golden as stored_golden
 from export import golden
+from export.gate_report import GATE, gate_json, write_frontier
+from export.lower import RANGES, Lowered, LowerOptions, gate_record, lower
+from export.manifest import frame_kernel_of, make_manifest
+from export.model_card import sources_of, write_papers
 from export.onnx import ExportedGraph, Layout, export_graph, roles_of
-from export.parity import check_parity
+from export.parity import Comparison, check_parity
+from export.parity_report import Entry, write_parity
 from export.target import check_target
 from export.vehicle import running
-from fissura.bundle import (
-    MANIFEST_NAME,
-    Bundle,
-    Calibration,
-    FileEntry,
-    Graph,
-    Lineage,
-    Manifest,
-    Normalisation,
-    Parity,
-    Role,
-    load_bundle,
-)
+from fissura.bundle import MANIFEST_NAME, Bundle, Graph, Role, Variant, VariantName, load_bundle
 from fissura.dataset import Dataset, read_sample
 from fissura.errors import UsageError
-from fissura.files import replacing_folder, sha256
+from fissura.files import replacing_folder, write_text
+from fissura.imaging.images import Mask, RgbImage
 from fissura.imaging.resample import FrameKernel
-from train.checkpoint import Checkpoint, CheckpointRecord
+from train.checkpoint import Checkpoint
+from train.model import CrackModel
 
 PARITY_IMAGES = 8
 
@@ -50,6 +44,8 @@ class PackageOptions:
         tolerance_px: of the F1 that chooses the thresholds.
         force: replace a bundle that stands there already.
         tiles: add the graph that runs on parts of a frame; a proposal network brings it along.
+        lower: graphs at lower precision.
+        report: folder for what the accuracy gate tried, with speeds; None: none.
     """
 
     name: str
@@ -58,6 +54,34 @@ class PackageOptions:
     tolerance_px: float = 2.0
     force: bool = False
     tiles: bool = False
+    lower: LowerOptions = field(default_factory=LowerOptions)
+    report: Path | None = None
+
+
+@dataclass
+class Part:
+    """A graph on its way into the bundle.
+
+    Attributes:
+        graph: exported.
+        model: whose it is.
+        comparison: with PyTorch.
+        threshold: of a probability.
+        proposal_threshold: of a proposal.
+        variants: the same graph at lower precision, with what the manifest says of it.
+    """
+
+    graph: ExportedGraph
+    model: CrackModel
+    comparison: Comparison
+    threshold: Threshold | None = None
+    proposal_threshold: float | None = None
+    variants: dict[VariantName, tuple[ExportedGraph, Comparison, Variant]] = field(default_factory=dict)
+
+    def entry(self) -> Graph:
+        """Its entry in the manifest."""
+        entry = self.graph.entry(None if self.threshold is None else self.threshold.value, self.proposal_threshold)
+        return entry.model_copy(update={"variants": {name: variant for name, (*_, variant) in self.variants.items()}})
 
 
 def export_bundle(
@@ -87,62 +111,72 @@ def export_bundle(
         raise UsageError(
             f"{proposal.path} cannot propose: its segmentation takes enlarged frames",
             expected="a model without super-resolution, or with `order: segmentation_first`",
-            fix="train one on frames, for example by recipe edge/deepcrack256-proposal",
+            fix="train one on frames, for example by recipe edge/road-proposal",
         )
-    model = checkpoint.model
+    model, kernel = checkpoint.model, frame_kernel_of(checkpoint.record.recipe)
+    pairs = [read_sample(calibration_data.samples[i]) for i in _spread(len(calibration_data.samples))]
     roles = roles_of(model) + (("tile",) if options.tiles or proposal is not None else ())
-    graphs = [export_graph(model, role, options.layout) for role in roles]
-    images = [read_sample(calibration_data.samples[i])[0] for i in _spread(len(calibration_data.samples))]
-    parity = {graph.role: check_parity(graph, model, images) for graph in graphs}
-    kernel = frame_kernel_of(checkpoint.record.recipe)
-    thresholds: dict[Role, Threshold] = {
-        graph.role: _threshold(graph, calibration_data, options.tolerance_px, kernel)
-        for graph in graphs
-        if graph.role in ("segmentation", "fused")
-    }
-    whole: Role = "fused" if "fused" in thresholds else "segmentation"
-    if "tile" in roles:  # the same function
-        thresholds["tile"] = thresholds[whole]
-    low_threshold = None
+    parts = {role: _part(model, role, options.layout, pairs, kernel) for role in roles}
+    whole: Role = "fused" if "fused" in parts else "segmentation"
+    for role in ("segmentation", "fused"):
+        if role in parts:
+            parts[role].threshold = _threshold(parts[role].graph, calibration_data, options.tolerance_px, kernel)
+    if "tile" in parts:  # the same function
+        parts["tile"].threshold = parts[whole].threshold
     if proposal is not None:
-        cheap = export_graph(proposal.model, "proposal", options.layout)
-        parity["proposal"] = check_parity(cheap, proposal.model, images)
-        full = next(graph for graph in graphs if graph.role == whole)
-        with running(cheap) as run_cheap, running(full) as run_full:
-            thresholds["proposal"], low_threshold = choose_proposal(
-                run_cheap,
-                run_full,
-                thresholds[whole].value,
-                model.scale,
-                calibration_data,
-                options.tolerance_px,
-                kernel,
-            )
-        graphs.append(cheap)
-    frames = golden.make_golden(graphs, options.golden_frames)
+        parts["proposal"] = _part(proposal.model, "proposal", options.layout, pairs, kernel)
+        _propose(parts["proposal"], parts[whole], calibration_data, options.tolerance_px, kernel)
+    frames = golden.make_golden([part.graph for part in parts.values()], options.golden_frames)
+    lowered = None
+    if options.lower.variants:
+        lowered = _lower(parts, calibration_data, options, pairs, frames, kernel)
+    entries = [Entry(c, t) for part in parts.values() for c, t in _comparisons(part)]
     with replacing_folder(out) as aside:
-        for graph in graphs:
-            (aside / graph.file).write_bytes(graph.onnx)
-        golden.write_golden(aside / golden.FILE, frames)
-        entries = {
-            graph.role: graph.entry(
-                thresholds[graph.role].value if graph.role in thresholds else None,
-                low_threshold if graph.role == "proposal" else None,
-            )
-            for graph in graphs
-        }
-        manifest = _manifest(
+        for part in parts.values():
+            for graph in (part.graph, *(graph for graph, *_ in part.variants.values())):
+                (aside / graph.file).write_bytes(graph.onnx)
+        golden.write_golden(aside / stored_golden.FILE, frames)
+        write_parity(aside, options.name, entries)
+        if lowered is not None:
+            write_text(aside / GATE, gate_json(lowered.trials))
+            if lowered.ranges is not None:
+                write_text(aside / RANGES, lowered.ranges)
+        manifest = partial(
+            make_manifest,
             aside,
             name=options.name,
             model=checkpoint,
             proposal=proposal,
-            graphs=entries,
-            parity=parity,
-            calibration={role: threshold.record for role, threshold in thresholds.items()},
+            graphs={role: part.entry() for role, part in parts.items()},
+            parity={
+                role: part.comparison.record(None if part.threshold is None else part.threshold.value)
+                for role, part in parts.items()
+            },
+            calibration={role: part.threshold.record for role, part in parts.items() if part.threshold is not None},
         )
-        (aside / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
-        golden.check_golden(load_bundle(aside))  # the files as written, read back
+        recipes = [one.record.recipe for one in (checkpoint, proposal) if one is not None]
+        chose = [calibration_data, *([] if lowered is None else [lowered.validation])]
+        sources = sources_of(recipes, {dataset.name: dataset.root for dataset in chose})
+        write_papers(aside, manifest(), sources)
+        write_text(aside / MANIFEST_NAME, manifest().to_json())
+        stored_golden.check_golden(load_bundle(aside))  # the files as written, read back
+    if options.report is not None and lowered is not None:
+        write_frontier(options.report, {role: part.graph for role, part in parts.items()}, lowered.trials)
     return load_bundle(out)
+
+
+def _part(
+    model: CrackModel, role: Role, layout: Layout, pairs: list[tuple[RgbImage, Mask]], kernel: FrameKernel
+) -> Part:
+    graph = export_graph(model, role, layout)
+    return Part(graph, model, _compared(graph, model, pairs, kernel))
+
+
+def _compared(
+    graph: ExportedGraph, model: CrackModel, pairs: list[tuple[RgbImage, Mask]], kernel: FrameKernel
+) -> Comparison:
+    images, masks = [image for image, _ in pairs], [mask for _, mask in pairs]
+    return check_parity(graph, model, images, masks, kernel=kernel)
 
 
 def _threshold(graph: ExportedGraph, dataset: Dataset, tolerance_px: float, kernel: FrameKernel) -> Threshold:
@@ -150,58 +184,74 @@ def _threshold(graph: ExportedGraph, dataset: Dataset, tolerance_px: float, kern
         return choose_threshold(run, graph.output.scale, graph.role, dataset, tolerance_px, kernel)
 
 
-def _manifest(
-    folder: Path,
-    *,
-    name: str,
-    model: Checkpoint,
-    proposal: Checkpoint | None,
-    graphs: dict[Role, Graph],
-    parity: dict[Role, Parity],
-    calibration: dict[Role, Calibration],
-) -> Manifest:
-    files = sorted(path.name for path in folder.iterdir())
-    return Manifest(
-        name=name,
-        scale=model.model.scale,
-        normalisation=Normalisation(mean=model.record.model.mean, std=model.record.model.std),
-        graphs=graphs,
-        parity=parity,
-        calibration=calibration,
-        files={
-            file: FileEntry(sha256=sha256(folder / file), size_bytes=(folder / file).stat().st_size) for file in files
-        },
-        lineage=_lineage(model.record),
-        proposal_lineage=None if proposal is None else _lineage(proposal.record),
-    )
+def _propose(part: Part, full: Part, dataset: Dataset, tolerance_px: float, kernel: FrameKernel) -> None:
+    assert full.threshold is not None
+    with running(part.graph) as run_cheap, running(full.graph) as run_full:
+        part.threshold, part.proposal_threshold = choose_proposal(
+            run_cheap, run_full, full.threshold.value, full.model.scale, dataset, tolerance_px, kernel
+        )
 
 
-def _lineage(record: CheckpointRecord) -> Lineage:
-    return Lineage(
-        recipe=_without_folders(record.recipe),
-        dataset_fingerprint=record.dataset_fingerprint,
-        seed=record.seed,
-        metrics=record.metrics,
-        versions={
-            **{f"train.{package}": number for package, number in record.versions.items()},
-            **{f"export.{package}": version(package) for package in ("torch", "onnx", "onnxscript", "onnxruntime")},
-        },
-    )
+def _lower(
+    parts: dict[Role, Part],
+    dataset: Dataset,
+    options: PackageOptions,
+    pairs: list[tuple[RgbImage, Mask]],
+    frames: stored_golden.GoldenFrames,
+    kernel: FrameKernel,
+) -> Lowered:
+    """Try the graphs at lower precision; those that pass get a threshold, a comparison and a tolerance of their own."""
+    graphs = [part.graph for part in parts.values()]
+    scale = next(iter(parts.values())).model.scale
+    lowered = lower(graphs, dataset, options.lower, scale=scale, tolerance_px=options.tolerance_px, kernel=kernel)
+    for role, part in parts.items():
+        for trial, graph in lowered.passed(role):
+            threshold = _lowered_threshold(parts, part, trial.variant, graph, dataset, options.tolerance_px, kernel)
+            comparison = _compared(graph, part.model, pairs, kernel)
+            value = None if threshold is None else threshold.value
+            with running(graph) as run:
+                tolerance = golden.measure_tolerance(graph, frames, run)
+            assert trial.passed is not None
+            variant = Variant(
+                file=graph.file,
+                precision="fp16" if trial.variant == "fp16" else "int8",
+                threshold=value,
+                tolerance=tolerance,
+                parity=comparison.record(value),
+                calibration=None if threshold is None or threshold is part.threshold else threshold.record,
+                gate=gate_record(trial, lowered.validation, options.tolerance_px),
+                restored=trial.passed.restored,
+            )
+            part.variants[trial.variant] = (graph, comparison, variant)
+    return lowered
 
 
-def frame_kernel_of(recipe: Mapping[str, Any]) -> FrameKernel:
-    """How the frames that a model was trained on were made of larger images."""
-    kernel: FrameKernel = recipe.get("data", {}).get("frame_kernel", "area")
-    return kernel
+def _lowered_threshold(
+    parts: dict[Role, Part],
+    part: Part,
+    variant: VariantName,
+    graph: ExportedGraph,
+    dataset: Dataset,
+    tolerance_px: float,
+    kernel: FrameKernel,
+) -> Threshold | None:
+    """A threshold of its own for what segments whole images; a `tile` has that of the whole frame in its precision.
+
+    A `proposal` keeps the fp32 one: its two thresholds were chosen together.
+    """
+    if part.graph.role in ("segmentation", "fused"):
+        return _threshold(graph, dataset, tolerance_px, kernel)
+    whole = parts["fused" if "fused" in parts else "segmentation"]
+    if part.graph.role == "tile" and variant in whole.variants:
+        chosen = whole.variants[variant][2]
+        assert chosen.threshold is not None and chosen.calibration is not None  # it gives probabilities
+        return Threshold(chosen.threshold, chosen.calibration)
+    return part.threshold
 
 
-def _without_folders(recipe: Any) -> Any:
-    """The recipe with each absolute path cut to its last part: a bundle does not tell where it was made."""
-    if isinstance(recipe, dict):
-        return {key: _without_folders(value) for key, value in recipe.items()}
-    if isinstance(recipe, list | tuple):
-        return [_without_folders(value) for value in recipe]
-    return Path(recipe).name if isinstance(recipe, str) and Path(recipe).is_absolute() else recipe
+def _comparisons(part: Part) -> list[tuple[Comparison, float | None]]:
+    own = None if part.threshold is None else part.threshold.value
+    return [(part.comparison, own), *((made, variant.threshold) for _, made, variant in part.variants.values())]
 
 
 def _spread(count: int) -> list[int]:

@@ -16,11 +16,13 @@ from edge_runtime.inference import Mode as VehicleMode
 from edge_runtime.inference import open_inference
 from edge_runtime.stages import StageTimes
 from edge_runtime.step import Step
+from export.manifest import frame_kernel_of
 from export.overlay import write_overlay
 from export.vehicle import ENGINE
 from fissura.bundle import MANIFEST_NAME, load_bundle
 from fissura.dataset import Dataset, read_sample
 from fissura.errors import CheckpointError, DataError, UsageError
+from fissura.imaging.hysteresis import crack_pixels
 from fissura.imaging.images import Mask, RgbImage
 from fissura.imaging.resample import FrameKernel, frame_of
 from fissura.metrics.protocol import Curve, EvaluationProtocol
@@ -45,6 +47,7 @@ class Predictor:
         super_resolution_scale: how far `enlarge` enlarges; 1 without super-resolution.
         enlarge: a frame (h, w, 3) uint8 RGB as a larger image, float32, 0 to 1; None without super-resolution.
         frame_kernel: how the frames that the model was trained on were made of larger images.
+        low_threshold: of hysteresis, stored in the bundle; None: the threshold alone decides.
     """
 
     mode: VehicleMode
@@ -54,6 +57,7 @@ class Predictor:
     super_resolution_scale: int = 1
     enlarge: Callable[[RgbImage], NDArray[np.float32]] | None = None
     frame_kernel: FrameKernel = "area"
+    low_threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def evaluate(model: Predictor, dataset: Dataset, protocols: Mapping[str, Evaluat
         for protocol in protocols.values():
             protocol.add(probability, truth)
         if model.threshold is not None:
-            binary = (probability >= np.float32(model.threshold)).astype(np.float32)
+            binary = crack_pixels(probability, model.threshold, model.low_threshold).astype(np.float32)
             for protocol in fixed.values():
                 protocol.add(binary, truth)
     evaluations = {}
@@ -191,7 +195,7 @@ def _checkpoint(path: Path, mode: Mode | None) -> Predictor:
         lambda frame: predict(model, frame, chosen),
         super_resolution_scale=model.scale,
         enlarge=None if model.segments_frames else lambda frame: _enlarge(model, frame),
-        frame_kernel=checkpoint.record.recipe.get("data", {}).get("frame_kernel", "area"),
+        frame_kernel=frame_kernel_of(checkpoint.record.recipe),
     )
 
 
@@ -216,7 +220,8 @@ def _bundle(path: Path, mode: Mode | None) -> Predictor:
         lambda frame: inference.run(frame, times),
         super_resolution_scale=1 if step is None else step.graph.output.scale,
         enlarge=None if step is None else lambda frame: step.run(frame, times),
-        frame_kernel=bundle.manifest.lineage.recipe.get("data", {}).get("frame_kernel", "area"),
+        frame_kernel=bundle.manifest.lineage.frame_kernel,
+        low_threshold=inference.low_threshold,
     )
 
 

@@ -72,7 +72,7 @@ def make_bundle(
 
 
 def write_manifest(folder: Path, graphs: dict[Role, Graph]) -> None:
-    """Write the manifest for the ONNX files that lie in the folder."""
+    """Write the manifest for the ONNX files and golden frames that lie in the folder."""
     manifest = Manifest(
         name="darker-than-around",
         scale=SCALE if "fused" in graphs or "super_resolution" in graphs else 1,
@@ -80,7 +80,7 @@ def write_manifest(folder: Path, graphs: dict[Role, Graph]) -> None:
         graphs=graphs,
         files={
             path.name: FileEntry(sha256=sha256(path), size_bytes=path.stat().st_size)
-            for path in sorted(folder.glob("*.onnx"))
+            for path in sorted([*folder.glob("*.onnx"), *folder.glob("*.npz")])
         },
         lineage=Lineage(recipe={}, dataset_fingerprint="none", seed=0, metrics={}, versions={"onnx": onnx.__version__}),
     )

@@ -11,7 +11,7 @@ import torch
 
 from export.onnx import ExportedGraph, export_graph, roles_of
 from export.parity import reference
-from export.vehicle import running, running_stored
+from export.vehicle import running
 from fissura.bundle import Bundle, Role
 from tests.export.conftest import Made, small_model
 from train.model import ModelConfig, build_model
@@ -34,7 +34,7 @@ def test_roles() -> None:
 def test_any_size_gives_what_pytorch_gives(made: Made, role: Role, size: tuple[int, int]) -> None:
     graph = stored(made.bundle, role)
     frame = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
-    with running_stored(made.bundle, role) as run:
+    with running(stored(made.bundle, role)) as run:
         found = run(frame)
     expected = reference(small_model(), graph, frame)
     assert (
@@ -51,7 +51,7 @@ def test_nchw_graphs_give_the_same(made: Made) -> None:
     for role in ("super_resolution", "fused"):
         graph = export_graph(small_model(), role, "NCHW")
         assert graph.input.layout == "NCHW"
-        with running(graph) as run, running_stored(made.bundle, role) as run_stored:
+        with running(graph) as run, running(stored(made.bundle, role)) as run_stored:
             np.testing.assert_allclose(run(frame), run_stored(frame), atol=1e-6)
 
 

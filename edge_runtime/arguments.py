@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable
+
+import yaml
 
 from edge_runtime.text import is_text
 from fissura.errors import ConfigError
+
+LEAST_SIDE_PX, LARGEST_SIDE_PX = 16, 16384
 
 
 def at_least(
@@ -22,6 +27,29 @@ def at_least(
 def between(low: float, high: float) -> Callable[[str], float]:
     """A number between two bounds, which are left out."""
     return _checked(float, lambda value: low < value < high, f"a number between {low:g} and {high:g}")
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Width and height of a camera frame, pixels, from ``WIDTHxHEIGHT``."""
+    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(LEAST_SIDE_PX <= side <= LARGEST_SIDE_PX for side in size):
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, expected WIDTHxHEIGHT such as 640x480, {LEAST_SIDE_PX} at least"
+        )
+    return size
+
+
+def engine_option(text: str) -> tuple[str, object]:
+    """Name and value of an engine's option, from ``NAME=VALUE``; the value is read as YAML."""
+    name, equals, value = text.partition("=")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        parsed = None
+    if not (name and equals) or parsed is None:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected NAME=VALUE such as size=[1280,720]")
+    return name, parsed
 
 
 def check_mission(mission: str) -> str:

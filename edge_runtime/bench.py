@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import re
 import resource
 import tempfile
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.arguments import at_least
+from edge_runtime.arguments import at_least, engine_option, frame_size
 from edge_runtime.cli import model_stamp
 from edge_runtime.counters import Counters
 from edge_runtime.engines import ENGINES
@@ -33,7 +32,6 @@ from fissura.table import format_table
 
 SERIAL = "bench"
 SCENES = 4
-LARGEST_SIDE_PX = 16384
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,11 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("bundle", type=Path, metavar="BUNDLE", help="the model, made by `fissura export`")
     add("--frames", type=at_least(1, int), default=140, metavar="N", help="in all pairs (default: %(default)s)")
     add("--pairs", type=at_least(1, int), default=7, metavar="N", help="engine and pipeline in turn (default: 7)")
-    add("--size", type=_size, default=(320, 240), metavar="WxH", help="camera frame, pixels (default: 320x240)")
+    add("--size", type=frame_size, default=(320, 240), metavar="WxH", help="camera frame, pixels (default: 320x240)")
     add("--mode", choices=tuple(WHOLE), help="graphs that run (default: fused if the bundle has it)")
     add("--engine", choices=tuple(ENGINES), default="onnxruntime", help="(default: %(default)s)")
     threads = at_least(0, int, most=MOST_THREADS)
     add("--threads", type=threads, default=1, metavar="N", help="of the engine; 0: all cores (default: 1)")
+    option = "of the engine, such as cuda_graph=false; may be repeated"
+    add("--engine-option", action="append", type=engine_option, default=[], metavar="NAME=VALUE", help=option)
     add("--json", action="store_true", help="print the figures as JSON")
 
 
@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     width, height = arguments.size
     with ExitStack() as stack:
         mode = arguments.mode or next((name for name in WHOLE if name in offered_modes(bundle)), None)
-        whole = open_inference(bundle, mode, arguments.engine, {"threads": arguments.threads})
+        options: dict[str, object] = {"threads": arguments.threads, **dict(arguments.engine_option)}
+        whole = open_inference(bundle, mode, arguments.engine, options)
         assert isinstance(whole, WholeFrame)  # what names graphs is
         stack.callback(whole.close)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fissura-bench-")))
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         sink.close()
         sent = {name: number - before[name] for name, number in sink.totals().items()}
-        figures = _figures(measured, counters, times, sent) | _conditions(bundle, whole, arguments)
+        figures = _figures(measured, counters, times, sent) | _conditions(bundle, whole, arguments.size, options)
     print(json.dumps(figures, indent=2) if arguments.json else _as_text(figures))
     return 0
 
@@ -115,12 +116,13 @@ def _figures(measured: Pairs, counters: Counters, times: StageTimes, sent: dict[
     }
 
 
-def _conditions(bundle: Bundle, whole: WholeFrame, arguments: argparse.Namespace) -> dict[str, Any]:
+def _conditions(bundle: Bundle, whole: WholeFrame, size: tuple[int, int], options: dict[str, object]) -> dict[str, Any]:
     return {
-        "frame_px": list(arguments.size),
+        "frame_px": list(size),
         "mode": whole.mode,
-        "threads": arguments.threads,
+        "threads": options["threads"],
         "engine": whole.engine,
+        "engine_options": {name: value for name, value in options.items() if name != "threads"},
         "bundle": bundle.manifest.name,
         "bundle_id": bundle.id,
         "processor": processor(),
@@ -149,11 +151,3 @@ def _as_text(figures: dict[str, Any]) -> str:
             format_table(("ms", "p50", "p90", "p99", "p99.9"), rows, right=(1, 2, 3, 4)),
         ]
     )
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
-    size = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(16 <= side <= LARGEST_SIDE_PX for side in size):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected WIDTHxHEIGHT such as 640x480, 16 at least")
-    return size

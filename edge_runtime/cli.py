@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-from edge_runtime.arguments import at_least, between, check_mission
+from edge_runtime.arguments import at_least, between, check_mission, engine_option
 from edge_runtime.budget import FrameBudget
 from edge_runtime.counters import Counters
 from edge_runtime.engines import ENGINES
@@ -31,7 +31,7 @@ from edge_runtime.slot import Policy
 from edge_runtime.sources import open_source
 from edge_runtime.stages import StageTimes
 from edge_runtime.summary import as_text, summarise
-from fissura.bundle import Bundle, load_bundle
+from fissura.bundle import Bundle, VariantName, load_bundle
 from fissura.errors import FissuraError
 from fissura.imaging.decode import MIN_LENGTH_PX
 from fissura.messages import ModelStamp
@@ -72,14 +72,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fuse", type=at_least(2, int, most=MOST_FRAMES), metavar="K", help=fuse)
     add("--fuse-by", choices=get_args(Method), default="ecc", help="how frames are registered (default: %(default)s)")
     add("--policy", choices=get_args(Policy), help="(default: latest for cameras, every_frame for files)")
-    add("--threshold", type=between(0, 1), metavar="T", help="crack probability (default: the bundle's)")
+    add(
+        "--threshold",
+        type=between(0, 1),
+        metavar="T",
+        help="crack probability (default: the bundle's; a low one moves along)",
+    )
     add("--gsd", type=at_least(1e-6), metavar="MM_PER_PX", help="ground sampling distance of the camera frame")
     add("--min-length", type=at_least(1), default=MIN_LENGTH_PX, metavar="PX", help="(default: %(default)s)")
     add("--roi", type=Path, metavar="MASK", help="image of the frame's size: look where it is white")
     add("--ignore", type=Path, metavar="MASK", help="image of the frame's size: do not look where it is white")
     add("--engine", choices=tuple(ENGINES), default="onnxruntime", help="(default: %(default)s)")
+    add(
+        "--precision",
+        choices=("fp32", *get_args(VariantName)),
+        default="fp32",
+        help="of the graphs that the bundle has in it; the others stay fp32 (default: %(default)s)",
+    )
     threads = at_least(0, int, most=MOST_THREADS)
     add("--threads", type=threads, default=0, metavar="N", help="threads of the engine (default: all cores)")
+    option = "of the engine, such as size=[1280,720] or cache=/var/cache/plans; may be repeated"
+    add("--engine-option", action="append", type=engine_option, default=[], metavar="NAME=VALUE", help=option)
     add("--max-frames", type=at_least(1, int), metavar="N", help="end after so many frames")
     add("--flush-timeout", type=at_least(0), default=10.0, metavar="S", help="seconds for unsent messages at the end")
     add("--spool", type=Path, metavar="PATH", help="message store (default: in the user's state folder)")
@@ -107,7 +120,9 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         budget = None if arguments.budget_ms is None else FrameBudget(arguments.budget_ms)
         tiles = TileOptions(arguments.tile, arguments.halo, arguments.tile_batch, arguments.proposal_threshold, budget)
-        inference = open_inference(bundle, arguments.mode, arguments.engine, {"threads": arguments.threads}, tiles)
+        precision = None if arguments.precision == "fp32" else arguments.precision
+        options: dict[str, object] = {"threads": arguments.threads, **dict(arguments.engine_option)}
+        inference = open_inference(bundle, arguments.mode, arguments.engine, options, tiles, precision)
         stack.callback(inference.close)
         source = open_source(arguments.source)
         task = Task(
@@ -122,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
         policy: Policy = arguments.policy or ("latest" if source.live else "every_frame")
         pipeline = Pipeline(source, inference, sinks, task, policy, counters, times, budget)
         stack.callback(lambda: source.close() if pipeline.source_is_free else None)
-        context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail)
+        context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail, inference.engine)
         for uri in arguments.sink:
             sinks.append(open_sink(uri, context, _sink_defaults(arguments)))
             # Closing twice does nothing: this is for what goes wrong before the end of the run.

@@ -14,12 +14,14 @@ from edge_runtime.engines import open_engine
 from edge_runtime.engines.engine import Engine
 from edge_runtime.stages import StageTimes
 from edge_runtime.step import Step
+from edge_runtime.stored_graph import engine_class
 from edge_runtime.tiled_frame import Tiled, WholeOrTiled, core_for
 from edge_runtime.tiles import TileCounts, TileRunner
 from edge_runtime.whole_frame import WholeFrame
-from fissura.bundle import Bundle, Role
+from fissura.bundle import Bundle, Graph, Role, VariantName
 from fissura.errors import BundleError, UsageError
 from fissura.imaging.images import RgbImage
+from fissura.imaging.tiles import window_side
 
 Mode = Literal["full", "cascade", "lr-only", "fused", "sr+segmentation", "segmentation"]
 
@@ -42,6 +44,8 @@ class Inference(Protocol):
         mode: how, as messages state it.
         scale: probability pixels per camera pixel along each axis.
         threshold: a pixel at or above it is crack.
+        low_threshold: of hysteresis; None: the threshold alone decides.
+        temperature: of the confidences.
         engine: what runs the graphs, as messages state it.
         tiles: what became of the last frame's tiles; None where every part of the frame is treated alike.
     """
@@ -49,6 +53,8 @@ class Inference(Protocol):
     mode: str
     scale: int
     threshold: float
+    low_threshold: float | None
+    temperature: float
     engine: str
     tiles: TileCounts | None
 
@@ -89,6 +95,7 @@ def open_inference(
     engine: str,
     options: dict[str, object],
     tiles: TileOptions = TileOptions(),
+    precision: VariantName | None = None,
 ) -> Inference:
     """Load what a mode needs.
 
@@ -98,33 +105,46 @@ def open_inference(
         engine: kind of engine.
         options: of that engine.
         tiles: how frames are cut, and how much time they have.
+        precision: of the graphs that the bundle has in it, the others stay fp32; None: all of them do.
 
     Raises:
-        BundleError: the bundle lacks a graph of the mode.
-        UsageError: options that the mode does not have.
+        BundleError: the bundle lacks a graph of the mode, or all of them in that precision.
+        UsageError: options that the mode does not have, or a precision that the engine does not run.
         ConfigError, EngineError: see `open_engine`.
     """
     chosen = _chosen(bundle, mode)
     _check(chosen, tiles)
+    _check_precision(bundle, chosen, precision, engine)
 
-    def load(role: Role) -> Engine:
-        return open_engine(engine, bundle.graph_path(role), bundle.graph(role), options)
+    def at(role: Role) -> VariantName | None:
+        return precision if precision in bundle.graph(role).variants else None
+
+    def graph(role: Role) -> Graph:
+        return bundle.graph(role, at(role))
+
+    def load(role: Role, **more: object) -> Engine:
+        return open_engine(engine, bundle.graph_path(role, at(role)), graph(role), {**options, **more})
 
     def runner(role: Role, core: int, halo: int | None, batch: int) -> TileRunner:
-        return TileRunner(bundle.graph(role), load(role), core=core, halo=halo, batch=batch)
+        own = graph(role)
+        side = window_side(core, _given(halo, own.halo or 0), own.input.multiple)
+        # What an engine that is built for one size has to know.
+        known = engine_class(engine).config_class.model_fields
+        sizes = {name: value for name, value in (("size", (side, side)), ("max_batch", batch)) if name in known}
+        return TileRunner(own, load(role, **sizes), core=core, halo=halo, batch=batch)
 
     if chosen == "cascade":
-        proposal = bundle.graph("proposal")
+        proposal = graph("proposal")
         low = tiles.proposal_threshold or proposal.proposal_threshold
         assert low is not None  # the manifest refuses a proposal without one
         cut = runner("tile", tiles.core or CASCADE_TILE_PX, _given(tiles.halo, CASCADE_HALO_PX), tiles.batch)
         return Cascade(Step("proposal", proposal, load("proposal")), cut, low, tiles.budget)
     if chosen == "lr-only":
-        return WholeFrame(chosen, [Step("proposal", bundle.graph("proposal"), load("proposal"))])
+        return WholeFrame(chosen, [Step("proposal", graph("proposal"), load("proposal"))])
 
     def tiled(core: int, batch: int) -> Tiled:
         enlarge = None
-        if bundle.graph("tile").statistics is not None and "super_resolution" in bundle.manifest.graphs:
+        if graph("tile").statistics is not None and "super_resolution" in bundle.manifest.graphs:
             enlarge = runner("super_resolution", core, None, 1)
         return Tiled(chosen, runner("tile", core, tiles.halo, batch), enlarge)
 
@@ -132,8 +152,8 @@ def open_inference(
         if chosen != _chosen(bundle, "full"):
             raise UsageError(f"tiles in mode {chosen!r}", expected="--mode full or cascade", fix="leave out --tile")
         return tiled(tiles.core, tiles.batch)
-    whole = WholeFrame(chosen, [Step(role, bundle.graph(role), load(role)) for role in WHOLE[chosen]])
-    halo = bundle.graph("tile").halo if mode in (None, "full") and "tile" in bundle.manifest.graphs else None
+    whole = WholeFrame(chosen, [Step(role, graph(role), load(role)) for role in WHOLE[chosen]])
+    halo = graph("tile").halo if mode in (None, "full") and "tile" in bundle.manifest.graphs else None
     if halo is None:
         return whole
     return WholeOrTiled(whole, lambda: tiled(core_for(halo, whole.scale), batch=1))  # so large, they are no batch
@@ -168,6 +188,27 @@ def _check(mode: Mode, tiles: TileOptions) -> None:
         raise UsageError(f"a halo without tiles in mode {mode!r}", expected="--tile, or --mode cascade")
     if mode == "lr-only" and tiles.core is not None:
         raise UsageError(f"tiles in mode {mode!r}", expected="--mode full or cascade", fix="leave out --tile")
+
+
+def _check_precision(bundle: Bundle, mode: Mode, precision: VariantName | None, engine: str) -> None:
+    if precision is None:
+        return
+    able = engine_class(engine).variants
+    if precision not in able:
+        raise UsageError(
+            f"engine {engine} does not run {precision}, or runs it wrongly",
+            expected=f"--precision {' or '.join(['fp32', *sorted(able)])}",
+            fix="choose another precision, or another engine",
+        )
+    roles = (WHOLE | PARTS)[mode]
+    if any(precision in bundle.graph(role).variants for role in roles):
+        return
+    held = {name: None for role in roles for name in bundle.graph(role).variants}
+    raise BundleError(
+        f"bundle {bundle.path} has no graph in {precision} for mode {mode!r}",
+        expected=f"--precision {' or '.join(['fp32', *held])}",
+        fix=f"export the bundle again with --precision {precision}",
+    )
 
 
 def _given(value: int | None, otherwise: int) -> int:

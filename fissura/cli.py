@@ -6,7 +6,8 @@ import argparse
 import importlib
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fissura import __version__
@@ -25,19 +26,29 @@ class CommandModule(Protocol):
 
 @dataclass(frozen=True)
 class Command:
-    """One row: where a sub-command lives, what it is for, and the extra that installs what it needs."""
+    """One row: where a sub-command lives, what it is for, and the extra that installs what it needs.
+
+    `forms` are other modules for it, by the word that follows the name: ``fissura bench engines BUNDLE``.
+    """
 
     module: str
     summary: str
     extra: str
+    forms: Mapping[str, str] = field(default_factory=dict)
 
 
 COMMANDS: dict[str, Command] = {
     "demo": Command("edge_runtime.demo.cli", "find cracks in sample images, over MQTT, with a report", "edge"),
     "run": Command("edge_runtime.cli", "camera frames in, crack detections out", "edge"),
     "doctor": Command("edge_runtime.doctor", "what this machine can do, what is missing, how to mend it", "edge"),
-    "bench": Command("edge_runtime.bench", "latency and throughput of a bundle on this device", "edge"),
-    "bundle": Command("fissura.bundle_cli", "inspect and verify a model bundle", ""),
+    "bench": Command(
+        "edge_runtime.bench",
+        "latency and throughput of a bundle on this device; `bench engines`: of every engine and precision",
+        "edge",
+        {"engines": "edge_runtime.bench_engines.cli"},
+    ),
+    "verify": Command("edge_runtime.verify", "prove a bundle on this device, in every engine it has", "edge"),
+    "bundle": Command("edge_runtime.bundle_cli", "inspect, verify and compare model bundles", "edge"),
     "data": Command("train.data.cli", "list and check data sets, make synthetic pavement", "train"),
     "train": Command("train.cli", "train a network from a recipe", "train"),
     "eval": Command("export.evaluate", "score a checkpoint or a bundle on a data set", "export"),
@@ -88,7 +99,12 @@ def _dispatch(words: list[str], name: str | None) -> int:
     for row, command in COMMANDS.items():
         subparser = subparsers.add_parser(row, help=command.summary, description=command.summary)
         if row == name:
-            module = importlib.import_module(command.module)
+            after = words.index(name) + 1
+            form = next((word for word in words[after : after + 1] if word in command.forms), None)
+            if form is not None:
+                words = [*words[:after], *words[after + 1 :]]
+                subparser.prog += f" {form}"
+            module = importlib.import_module(command.module if form is None else command.forms[form])
             module.add_arguments(subparser)
     arguments = parser.parse_args(words)
     assert module is not None  # argparse has refused unknown names
@@ -109,7 +125,7 @@ def _missing(name: str, error: ModuleNotFoundError) -> MissingDependencyError:
     if command.module.split(".")[0] in CHECKOUT_ONLY:
         fix = f"in the checkout: {in_checkout}"
     else:
-        fix = f"pip install 'fissura[{command.extra}]'" if command.extra else f"pip install {missing}"
+        fix = f"pip install 'fissura[{command.extra}]'"
     return MissingDependencyError(
         f"`fissura {name}` needs the Python package {missing!r}, which is not installed", fix=fix
     )

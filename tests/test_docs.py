@@ -38,7 +38,12 @@ def _options(parser: argparse.ArgumentParser) -> set[str]:
     return found - {"--help"}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+MODULES = {name: row.module for name, row in COMMANDS.items()} | {
+    f"{name} {form}": module for name, row in COMMANDS.items() for form, module in row.forms.items()
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_every_option_is_explained_and_no_other(name: str) -> None:
     text = (CHECKOUT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
@@ -46,7 +51,7 @@ def test_every_option_is_explained_and_no_other(name: str) -> None:
     if name in ("eval", "calibrate", "export"):
         explained += sections["Which images"]
     parser = argparse.ArgumentParser()
-    importlib.import_module(COMMANDS[name].module).add_arguments(parser)
+    importlib.import_module(MODULES[name]).add_arguments(parser)
     rows = "\n".join(line for line in explained.splitlines() if line.startswith("| `"))
     named = {option for code in re.findall(r"`([^`]+)`", rows) for option in re.findall(r"--[a-z][a-z-]*", code)}
     assert named == _options(parser)

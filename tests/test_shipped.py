@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from export.golden import check_golden
+from edge_runtime.golden import check_golden
 from fissura.bundle import load_bundle
 from fissura.dataset import data_folder
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.local_broker import LocalBroker, find_mosquitto
+from fissura.bundle import MANIFEST_NAME
 from fissura.imaging.images import RgbImage, write_rgb
 from tests.bundles import make_bundle
 
@@ -24,6 +26,17 @@ def pavement(seed: int = 0, *, width: int = WIDTH, height: int = HEIGHT) -> RgbI
         points = np.stack([x + sway, np.linspace(8, height - 9, 5)], axis=1).astype(np.int32)
         cv2.polylines(image, [points], False, (40, 40, 40), 3)
     return image
+
+
+def calibrated(folder: Path, *, low_threshold: float, temperature: float) -> Path:
+    """Give the graphs of a bundle that decide on whole frames hysteresis and a temperature."""
+    path = folder / MANIFEST_NAME
+    document = json.loads(path.read_text())
+    for role in ("fused", "tile"):
+        if role in document["graphs"]:
+            document["graphs"][role].update(low_threshold=low_threshold, temperature=temperature)
+    path.write_text(json.dumps(document))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,15 @@ def test_for_a_person(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("eta ") and "p99.9" in out and "fused" in out
 
 
+def test_options_of_the_engine(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["bench", str(bundle), "--frames", "2", "--pairs", "1", "--size", "96x72", "--json"]
+    assert main([*command, "--engine-option", "threads=2", "--engine-option", "device=cpu"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["threads"] == 2 and figures["engine_options"] == {"device": "cpu"}
+    assert main([*command, "--engine-option", "cuda_graph=false"]) == 2
+    assert "cuda_graph" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("size", ["96", "0x10", "96x99999", "axb"])
 def test_a_size_that_is_none(bundle: Path, size: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

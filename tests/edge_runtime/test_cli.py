@@ -224,3 +224,21 @@ def test_wrong_cascade(fissura: Fissura, words: dict[str, str], found: str, tmp_
     assert code == 2
     assert found in err
     assert not (tmp_path / "found.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "message"),
+    [
+        ("threads=1", 0, "5 frames"),
+        ("threads=many", 2, "threads"),
+        ("colour=blue", 2, "unknown key 'colour'"),
+        ("threads", 2, "expected NAME=VALUE"),
+        ("size=[1", 2, "expected NAME=VALUE"),
+    ],
+)
+def test_options_of_the_engine_are_read_as_yaml_and_checked(
+    fissura: Fissura, option: str, code: int, message: str
+) -> None:
+    found, _, err = fissura.run("--engine-option", option)
+    assert found == code
+    assert message in err

@@ -13,6 +13,7 @@ FORBIDDEN = {
     "torch",
     "lightning",
     "tensorrt",
+    "openvino",
     "pycuda",
     "cuda",
     "kornia",

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_runtime.inference import Mode, open_inference
+from edge_runtime.inference import Mode, TileOptions, open_inference
 from edge_runtime.stages import StageTimes
 from edge_runtime.step import to_uint8
 from fissura.bundle import Bundle, load_bundle
-from fissura.errors import BundleError
+from fissura.errors import BundleError, UsageError
 from tests.bundles import CASCADE_ROLES, MULTIPLE, Layout, make_bundle
-from tests.edge_runtime.conftest import pavement
+from tests.edge_runtime.conftest import calibrated, pavement
 
 MODES: tuple[Mode, ...] = ("fused", "sr+segmentation", "segmentation")
 
@@ -101,3 +101,20 @@ def test_rounding_is_to_the_nearest_and_clipped(values: list[float]) -> None:
 def test_rounding_takes_planar_views_too() -> None:
     planar = np.random.default_rng(0).random((3, 5, 7), np.float32)
     np.testing.assert_array_equal(to_uint8(planar.transpose(1, 2, 0)), np.rint(planar * 255).transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("mode", ["fused", "cascade", "full"])
+def test_hysteresis_and_temperature_are_those_of_the_graph_that_decides(tmp_path: Path, mode: Mode) -> None:
+    bundle = calibrated(make_bundle(tmp_path / "bundle", roles=CASCADE_ROLES), low_threshold=0.25, temperature=1.5)
+    inference = _open(bundle, mode)
+    assert (inference.threshold, inference.low_threshold, inference.temperature) == (0.5, 0.25, 1.5)
+    cut = open_inference(load_bundle(bundle), "full", "onnxruntime", {"threads": 1}, TileOptions(core=32))
+    assert (cut.low_threshold, cut.temperature) == (0.25, 1.5)
+    cheap = _open(bundle, "lr-only")  # the proposal's own: none
+    assert (cheap.low_threshold, cheap.temperature) == (None, 1.0)
+
+
+def test_a_precision_that_the_engine_computes_wrongly_is_refused(bundle: Path) -> None:
+    pytest.importorskip("openvino", reason="the package openvino is not installed")
+    with pytest.raises(UsageError, match="engine openvino does not run int8-portable"):
+        open_inference(load_bundle(bundle), None, "openvino", {}, precision="int8-portable")

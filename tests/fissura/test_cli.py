@@ -34,7 +34,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     assert re.findall(r"^    ([a-z]+)\b", done.stdout, re.MULTILINE) == list(COMMANDS)
 
 
-@pytest.mark.parametrize("name", ["doctor", "bundle", "data"])
+@pytest.mark.parametrize("name", ["doctor", "verify", "bundle", "data"])
 def test_help_of_a_command_loads_no_inference_or_training_library(name: str) -> None:
     code = (
         "import sys\nfrom fissura.cli import main\n"
@@ -128,7 +128,7 @@ def test_a_missing_package_names_the_extra_that_brings_it(installed: Path) -> No
     done = run_installed(installed, "bundle", "inspect", "x", without=("pydantic",))
     assert done.returncode == 2
     assert "needs the Python package 'pydantic'" in done.stderr
-    assert "pip install pydantic" in done.stderr
+    assert "pip install 'fissura[edge]'" in done.stderr
 
 
 def test_in_a_checkout_a_missing_package_is_installed_there() -> None:

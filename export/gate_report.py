@@ -98,6 +98,7 @@ def _draw(path: Path, role: Role, tried: list[Trial], speeds: Mapping[int, float
         if trial.passed is not None:
             axes.plot(speeds[id(trial.passed)], trial.passed.drop, marker, markersize=15, mfc="none", color=colour)
     axes.set_yscale("symlog", linthresh=tried[0].limit)  # a rule of ranges that ruins everything is far away
+    axes.yaxis.set_major_formatter("{x:g}")
     unit = "PSNR, dB" if role == "super_resolution" else "ODS F1, percent points"
     axes.set_xlabel("speed, fp32 = 1 (ONNX Runtime on this machine)")
     axes.set_ylabel(f"drop against fp32 ({unit})")

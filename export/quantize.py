@@ -3,9 +3,9 @@
 Two int8 flavours, since engines want different things:
 
 * `int8-portable`: one file for ONNX Runtime and TensorRT. Weights and activations are symmetric s8, so that no zero
-  point differs from 0, and biases stay fp32: NVIDIA's parser refuses both. Only convolutions are quantised; each of
-  their inputs has a pair of its own, since ONNX Runtime on x64 turns s8 pairs into u8 ones only where nobody else reads
-  them, and leaves the layer in fp32 otherwise.
+  point differs from 0, and biases stay fp32: NVIDIA's parser refuses both. Convolutions are quantised, and what only
+  moves values between them (a seventh of a U-Net's time). Each input has a pair of its own, since ONNX Runtime on x64
+  turns s8 pairs into u8 ones only where nobody else reads them, and leaves the layer in fp32 otherwise.
 * `int8-cpu`: asymmetric u8 activations with int32 biases, and integers kept from layer to layer: the fastest on ONNX
   Runtime and OpenVINO on a CPU.
 
@@ -30,8 +30,9 @@ from fissura.bundle import Role, VariantName
 
 LARGEST_FP16 = 65504.0
 WEIGHTED = ("Conv",)  # ONNX Runtime has no integer kernel for transposed ones, and TensorRT had wrong ones
-PASSING = ("Concat", "MaxPool", "Resize", "Relu", "Add", "DepthToSpace", "SpaceToDepth")
-OPERATORS: dict[VariantName, tuple[str, ...]] = {"int8-portable": WEIGHTED, "int8-cpu": WEIGHTED + PASSING}
+MOVING = ("Concat", "MaxPool", "Resize")
+PASSING = (*MOVING, "Relu", "Add", "DepthToSpace", "SpaceToDepth")
+OPERATORS: dict[VariantName, tuple[str, ...]] = {"int8-portable": WEIGHTED + MOVING, "int8-cpu": WEIGHTED + PASSING}
 NETWORK = {"super_resolution": "super_resolution"}  # whose layers a role's int8 is about; else the segmentation's
 
 
@@ -67,7 +68,7 @@ def tensors_of(model: onnx.ModelProto, role: Role, flavour: VariantName) -> list
     names: dict[str, None] = {}
     for node in model.graph.node:
         if node.name in nodes:
-            data = node.input if node.op_type in ("Concat", "Add") else node.input[:1]
+            data = node.input if node.op_type in ("Concat", "Add") else node.input[:1]  # others: weights, sizes
             names |= dict.fromkeys(name for name in (*data, *node.output) if name and name not in weights)
     return list(names)
 
@@ -119,13 +120,12 @@ def _nodes(model: onnx.ModelProto, role: Role, flavour: VariantName, restored: C
     """Names of the nodes to quantise: the layers, and behind them what passes integers on."""
     layers = layers_of(model, role)
     chosen = {node for layer, node in layers.items() if layer not in restored}
-    if flavour == "int8-portable":
-        return chosen
     reached = {name for node in model.graph.node if node.name in chosen for name in node.output}
     for node in model.graph.node:  # in topological order
         if node.op_type in PASSING and any(name in reached for name in node.input):
-            chosen.add(node.name)
             reached.update(node.output)
+            if node.op_type in OPERATORS[flavour]:
+                chosen.add(node.name)
     return chosen
 
 

@@ -79,4 +79,4 @@ def test_licence_of_the_project_comes_along(made: Made) -> None:
     assert sha256(made.bundle.path / "LICENSE-fissura.txt") == sha256(ours)
     card = (made.bundle.path / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "**cracks** (training). It was not at hand" in card
-    assert f"**{made.data.name}** (thresholds)." in card
+    assert f"**{made.data.name}** (calibration)." in card

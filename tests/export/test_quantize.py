@@ -43,7 +43,7 @@ FAMILIES: dict[str, tuple[Role, ModelConfig]] = {
     "super-resolution": ("super_resolution", ModelConfig(segmentation=UNET, super_resolution=ABPN)),
 }
 # Seconds each in the exporter.
-SLOW = {"spiral"}
+SLOW = {"spiral", "strided", "unet, deconvolutions", "super-resolution"}
 FAMILIES["spiral"] = (
     "segmentation",
     ModelConfig(segmentation=narrow_options(NETWORKS["spiral_net"].config, "spiral_net")),

@@ -77,6 +77,7 @@ class Trial:
         variant: its name.
         layers: how many it is about.
         limit: the largest drop that passes.
+        tolerance_px: that the judge scored with.
         attempts: in order.
         sensitivity: mean difference of the output when a layer alone is quantised, by layer; empty if not needed.
         passed: the attempt that goes into the bundle; None: none does.
@@ -85,6 +86,7 @@ class Trial:
     variant: VariantName
     layers: int
     limit: float
+    tolerance_px: float
     attempts: list[Attempt] = field(default_factory=list)
     sensitivity: dict[str, float] = field(default_factory=dict)
     passed: Attempt | None = None
@@ -93,7 +95,7 @@ class Trial:
 def try_fp16(original: ExportedGraph, judge: Judge, limits: Limits) -> Trial:
     """Convert to fp16 and score: there is nothing to search for."""
     model = onnx.load_from_string(original.onnx)
-    trial = Trial("fp16", len(layers_of(model, original.role)), limits.of(judge))
+    trial = Trial("fp16", len(layers_of(model, original.role)), limits.of(judge), judge.tolerance_px)
     candidate = original.as_variant("fp16", to_fp16(model))
     trial.attempts.append(_judged(judge, candidate, None, ()))
     _decide(trial)
@@ -120,7 +122,7 @@ def try_int8(
     """
     model = onnx.load_from_string(original.onnx)
     layers = list(layers_of(model, original.role))
-    trial = Trial(variant, len(layers), limits.of(judge))
+    trial = Trial(variant, len(layers), limits.of(judge), judge.tolerance_px)
     symmetric = variant in SYMMETRIC
     tables = {calibrator: ranges_by(calibrator, histograms, symmetric) for calibrator in calibrators}
 

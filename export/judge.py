@@ -46,10 +46,12 @@ class Judge(Protocol):
 
     Attributes:
         metric: what `score` is.
+        tolerance_px: of an ODS F1, pixels of the graph's output; 0 of a PSNR.
         images: how many it looks at.
     """
 
     metric: Metric
+    tolerance_px: float
     images: int
 
     def verdict(self, candidate: ExportedGraph) -> Verdict:
@@ -84,7 +86,7 @@ class CrackJudge:
     ) -> None:
         self.images = len(dataset.samples)
         self._frames = lambda: _frames(dataset, shrink, shrink // original.output.scale, kernel)
-        self._tolerance_px = tolerance_px * original.output.scale / shrink
+        self.tolerance_px = tolerance_px * original.output.scale / shrink
         self._maps: list[NDArray[np.float16]] = []
         self._f1, self._aiu = self._scores(original, self._remember)
         if self._f1 == 0:
@@ -107,7 +109,7 @@ class CrackJudge:
         return _difference(candidate, self._frames, self._maps[:images])
 
     def _scores(self, graph: ExportedGraph, look: Callable[[int, NDArray[np.float32]], None]) -> tuple[float, float]:
-        ods, aiu = Ods(self._tolerance_px), Aiu()
+        ods, aiu = Ods(self.tolerance_px), Aiu()
         with running(graph) as run:
             frames = progress(self._frames(), f"{graph.file}: scoring", self.images)
             for index, (frame, truth) in enumerate(frames):
@@ -125,6 +127,7 @@ class ImageJudge:
     """By the PSNR of the enlarged image; arguments as for `CrackJudge`."""
 
     metric: Metric = "psnr_db"
+    tolerance_px = 0.0
 
     def __init__(self, original: ExportedGraph, dataset: Dataset, kernel: FrameKernel) -> None:
         self.images = len(dataset.samples)

@@ -126,7 +126,7 @@ def judge_of(
     return CrackJudge(graph, validation, tolerance_px, kernel, 1 if graph.role == "segmentation" else scale)
 
 
-def gate_record(trial: Trial, validation: Dataset, tolerance_px: float) -> Gate:
+def gate_record(trial: Trial, validation: Dataset) -> Gate:
     """What the manifest says of a trial that passed."""
     assert trial.passed is not None
     verdict = trial.passed.verdict
@@ -137,7 +137,7 @@ def gate_record(trial: Trial, validation: Dataset, tolerance_px: float) -> Gate:
         fingerprint=validation.fingerprint(),
         images=len(validation.samples),
         metric="psnr_db" if verdict.aiu_drop is None else "ods_f1",
-        tolerance_px=tolerance_px,
+        tolerance_px=trial.tolerance_px,
         score=verdict.score,
         drop=verdict.drop,
         max_drop=trial.limit,

@@ -219,7 +219,7 @@ def _lower(
                 tolerance=tolerance,
                 parity=comparison.record(value),
                 calibration=None if threshold is None or threshold is part.threshold else threshold.record,
-                gate=gate_record(trial, lowered.validation, options.tolerance_px),
+                gate=gate_record(trial, lowered.validation),
                 restored=trial.passed.restored,
             )
             part.variants[trial.variant] = (graph, comparison, variant)

@@ -31,6 +31,7 @@ class KnownJudge:
     """Each layer costs what the test says; a rule of ranges adds its own."""
 
     metric: Metric = "ods_f1"
+    tolerance_px = 2.0
     images = 5
 
     def __init__(self, costs: dict[str, float], rules: dict[str, float]) -> None:

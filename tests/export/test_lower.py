@@ -14,8 +14,9 @@ from calibration.sample import choose_images
 from edge_runtime.golden import check_golden
 from edge_runtime.inference import open_inference
 from edge_runtime.stages import StageTimes
+from export.gate import Limits
 from export.judge import CrackJudge, ImageJudge
-from export.lower import LowerOptions, lower
+from export.lower import LowerOptions, gate_record, lower
 from export.onnx import export_graph
 from export.pavement import pavement
 from fissura.bundle import Bundle, load_bundle
@@ -169,3 +170,12 @@ def test_judges_find_no_difference_to_itself(made: Made, graphs: dict[str, objec
         assert verdict.mean_abs < 1e-3, "originals are remembered in 16 bits"
         assert judge.difference(graphs[role], 2) < 1e-3  # type: ignore[arg-type]
         assert judge.images == 3
+
+
+def test_a_proposal_is_judged_and_recorded_in_pixels_of_its_own_map(made: Made) -> None:
+    """Its map has the frame's resolution: half as many pixels of the same road lie within the tolerance."""
+    graph = export_graph(small_model(super_resolution=False), "proposal")
+    data, options = load_dataset(made.data, "train"), LowerOptions(("fp16",), limits=Limits(90))
+    found = lower([graph], data, options, scale=2, tolerance_px=2, kernel="area")
+    trial = found.trials["proposal"][0]
+    assert trial.tolerance_px == gate_record(trial, found.validation).tolerance_px == 1

@@ -11,13 +11,17 @@ BIN := $(VENV)/bin
 FLOOR := .venv-floor
 FLOOR_PYTHON ?= $(shell python3.10 -c '' 2>/dev/null && echo python3.10 || echo $(PYTHON))
 
+# What serves the tests' network cameras, and what the tests of TLS and of the clock call.
+RTSP_SERVER := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-tools gstreamer1.0-plugins-base \
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav openssl gcc libc6-dev
+
 # Data sets: a folder of sets, each with images/, masks/, train.txt and test.txt.
 ifeq ($(origin FISSURA_DATA),undefined)
 FISSURA_DATA := $(wildcard ../shared/data)
 endif
 export FISSURA_DATA := $(if $(FISSURA_DATA),$(abspath $(FISSURA_DATA)))
 
-.PHONY: help install demo test test-slow test-floor lint bench docs clean mosquitto
+.PHONY: help install demo test test-slow test-floor lint bench docs clean mosquitto rtsp-server
 
 help:
 	@echo 'make install    the vehicle part, in $(VENV) (no torch)'
@@ -34,13 +38,13 @@ install: $(VENV)/.stamp-edge
 demo: $(VENV)/.stamp-edge
 	$(BIN)/fissura demo --bundle examples/bundles/tiny --images examples/images --out demo-out
 
-test: $(VENV)/.stamp-dev mosquitto
+test: $(VENV)/.stamp-dev mosquitto rtsp-server
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/.stamp-dev mosquitto
+test-slow: $(VENV)/.stamp-dev mosquitto rtsp-server
 	$(BIN)/python -m pytest -m slow
 
-test-floor: $(FLOOR)/.stamp-floor mosquitto
+test-floor: $(FLOOR)/.stamp-floor mosquitto rtsp-server
 	$(FLOOR)/bin/python -m pytest -m "not slow" tests/fissura tests/edge_runtime
 
 lint: $(VENV)/.stamp-dev
@@ -53,6 +57,7 @@ bench: $(VENV)/.stamp-dev mosquitto
 	$(BIN)/python benchmarks/decode/run.py
 	$(BIN)/python benchmarks/metrics/run.py
 	$(BIN)/python benchmarks/losses/run.py
+	$(BIN)/python benchmarks/mqtt/run.py
 	$(BIN)/fissura bench examples/bundles/tiny
 
 docs: $(VENV)/.stamp-dev
@@ -62,10 +67,15 @@ clean:
 	rm -rf $(VENV) $(FLOOR) demo-out dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The tests that need a real broker skip without it, and say so.
+# The tests that need a real broker, a real RTSP server or a compiler skip without it, and say so.
 mosquitto:
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null || .ci/debian-package mosquitto \
 	  || echo 'make: tests that need mosquitto will be skipped' >&2
+
+rtsp-server:
+	@{ /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' && gst-inspect-1.0 x264enc \
+	  && gst-inspect-1.0 avdec_h264 && command -v openssl && command -v cc; } >/dev/null 2>&1 || .ci/debian-package $(RTSP_SERVER) \
+	  || echo 'make: tests that need an RTSP server will be skipped' >&2
 
 $(VENV)/.stamp-edge: pyproject.toml $(VENV)/.stamp-venv
 	$(BIN)/python -m pip install --quiet -e '.[edge]'

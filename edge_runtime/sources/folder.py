@@ -50,7 +50,7 @@ class FolderSource(Source):
                 expected=f"{', '.join(IMAGE_SUFFIXES)}",
                 fix=f"did you mean folder:{folder / 'images'}?" if (folder / "images").is_dir() else "",
             )
-        self._name = f"folder:{as_text(folder.name)}"
+        self.name = f"folder:{as_text(folder.name)}"
         self._config = config
         self._pacer = Pacer(config.fps)
         self._sequence = 0
@@ -70,7 +70,7 @@ class FolderSource(Source):
             captured_utc=datetime.fromtimestamp(path.stat().st_mtime, timezone.utc),
             clock_quality="file",
             sequence=sequence,
-            source=self._name,
+            source=self.name,
             name=as_text(path.name),
         )
 

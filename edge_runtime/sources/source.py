@@ -17,10 +17,18 @@ class Source(Protocol):
     Attributes:
         config_class: the options of its address.
         live: frames come whether they are taken or not (a camera), so that the newest counts.
+        name: what messages and metrics call it, unless the user names it; without a password.
+        reconnects: how often it came back after it was lost.
+        superseded: frames of a camera that were replaced by newer ones before they were read.
+        takes_url: its target is the whole address, in which a camera's own parameters stay.
     """
 
     config_class: ClassVar[type[Config]]
     live: ClassVar[bool]
+    takes_url: ClassVar[bool] = False
+    name: str
+    reconnects: int = 0
+    superseded: int = 0
 
     def read(self) -> Frame | Timeout | EndOfStream:
         """The next frame, or `Timeout` after a fraction of a second without one.

@@ -26,6 +26,7 @@ class VideoConfig(Config):
     """Options of `file:`."""
 
     realtime: bool = Field(False, description="at the video's own frame rate; false: as fast as frames are taken")
+    loop: bool = Field(False, description="start again after the last frame")
     downsample: int = Field(
         1, ge=1, description="camera simulation: each frame pixel is the mean of so many by so many video pixels"
     )
@@ -54,12 +55,15 @@ class VideoSource(Source):
                 expected="a format that OpenCV's FFmpeg reads, such as H.264 in MP4",
                 fix="convert it: ffmpeg -i IN -c:v libx264 OUT.mp4",
             )
+        self.name = f"file:{path.name}"
         self._path = path
         self._downsample = config.downsample
+        self._loop = config.loop
         self._fps = float(self._video.get(cv2.CAP_PROP_FPS)) or None
         self._pacer = Pacer(self._fps if config.realtime else None)
         self._announced = max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT)))  # negative when unknown
         self._sequence = 0
+        self._in_this_round = 0
         # A recorder writes the file's time when it ends; the first frame is older by the video's duration.
         duration = timedelta(seconds=self._announced / self._fps if self._fps else 0.0)
         self._began = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc) - duration
@@ -69,16 +73,16 @@ class VideoSource(Source):
             return Timeout()
         decoded, bgr = self._video.read()
         if not decoded:
-            if self._sequence < self._announced - 1:  # containers announce one too many at times
-                logger.warning(
-                    "%s ends after %d of %d frames: it is damaged or cut off",
-                    self._path,
-                    self._sequence,
-                    self._announced,
-                )
-            return EndOfStream()
+            self._warn_if_cut_off()
+            # A round without a frame would be followed by nothing but such rounds.
+            if not self._loop or not self._in_this_round:
+                return EndOfStream()
+            self._in_this_round = 0
+            self._video.open(str(self._path))  # not every container can be wound back
+            return Timeout()
         sequence = self._sequence
         self._sequence += 1
+        self._in_this_round += 1
         offset = timedelta(seconds=sequence / self._fps if self._fps else 0.0)
         return Frame(
             image=downsample(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), self._downsample),
@@ -86,9 +90,15 @@ class VideoSource(Source):
             captured_utc=self._began + offset,
             clock_quality="file",
             sequence=sequence,
-            source=f"file:{self._path.name}",
+            source=self.name,
             name=self._path.name,
         )
 
     def close(self) -> None:
         self._video.release()
+
+    def _warn_if_cut_off(self) -> None:
+        if self._sequence < self._announced - 1:  # containers announce one too many at times
+            logger.warning(
+                "%s ends after %d of %d frames: it is damaged or cut off", self._path, self._sequence, self._announced
+            )

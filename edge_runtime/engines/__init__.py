@@ -15,6 +15,7 @@ ENGINES: dict[str, str] = {
     "tensorrt": "edge_runtime.engines.tensorrt.engine:TensorRtEngine",
     "openvino": "edge_runtime.engines.openvino:OpenVinoEngine",
 }
+AUTO = "auto"  # whichever of them is right and fastest here; see `edge_runtime.engine_choice`
 
 
 def open_engine(kind: str, path: Path, graph: Graph, options: dict[str, object]) -> Engine:

@@ -1,0 +1,1 @@
+"""What the device says about itself: temperatures, clocks, power and throttling, read from sysfs and /proc."""

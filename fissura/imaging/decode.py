@@ -86,11 +86,11 @@ def find_cracks(
     if not len(long_enough):
         return []
     confidences = _confidences(probability, components, temperature)
-    pixels_of = _by_component(components)
+    shapes = _shapes(components)
     order = long_enough[np.argsort(-sizes.length_px[long_enough], kind="stable")]
     return [
         Crack(
-            _geometry(pixels_of[number], components.stride, sizes, number, scale, gsd_mm_per_px),
+            _geometry(shapes[number], sizes, number, scale, gsd_mm_per_px),
             float(confidences[number]),
         )
         for number in order
@@ -130,22 +130,42 @@ def _at(probability: NDArray[np.float32], components: Components) -> NDArray[np.
     return probability[y - 1, x - 1]
 
 
-def _by_component(components: Components) -> list[Indices]:
+@dataclass(frozen=True)
+class _Shape:
+    """The pixels of one component, x and y in the map, and the box around them."""
+
+    x: Indices
+    y: Indices
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def crop(self) -> NDArray[np.uint8]:
+        """(height, width) of the box, 1 where the component is."""
+        crop = np.zeros((self.height, self.width), np.uint8)
+        crop[self.y - self.top, self.x - self.left] = 1
+        return crop
+
+
+def _shapes(components: Components) -> list[_Shape]:
+    """All components at once: what a call costs is paid once, not once a crack."""
     order = np.argsort(components.labels, kind="stable")
-    sizes = np.bincount(components.labels, minlength=components.count)
-    return np.split(components.pixels[order], np.cumsum(sizes)[:-1])
+    y, x = np.divmod(components.pixels[order], components.stride)
+    x, y = x - 1, y - 1  # the canvas has a frame of one pixel
+    ends = np.cumsum(np.bincount(components.labels, minlength=components.count))
+    starts = np.concatenate([[0], ends[:-1]])  # no component is empty
+    left, top = np.minimum.reduceat(x, starts), np.minimum.reduceat(y, starts)
+    width, height = np.maximum.reduceat(x, starts) - left + 1, np.maximum.reduceat(y, starts) - top + 1
+    boxes = np.stack([starts, ends, left, top, width, height], axis=1).tolist()
+    return [_Shape(x[start:end], y[start:end], *box) for start, end, *box in boxes]
 
 
 def _geometry(
-    pixels: Indices, stride: int, sizes: Measurements, number: int, scale: int, gsd_mm_per_px: float | None
+    shape: _Shape, sizes: Measurements, number: int, scale: int, gsd_mm_per_px: float | None
 ) -> CrackGeometry:
-    y, x = np.divmod(pixels, stride)
-    x, y = x - 1, y - 1  # the canvas has a frame of one pixel
-    left, top = int(x.min()), int(y.min())
-    width, height = int(x.max()) - left + 1, int(y.max()) - top + 1
-    crop = np.zeros((height, width), np.uint8)
-    crop[y - top, x - left] = 1
-    outline = (_outline(crop) + (left, top) + 0.5) / scale - 0.5
+    left, top, width, height = shape.left, shape.top, shape.width, shape.height
+    outline = (_outline(shape.crop()) + (left, top) + 0.5) / scale - 0.5
     length, mean_width, max_width = (
         float(values[number]) / scale for values in (sizes.length_px, sizes.mean_width_px, sizes.max_width_px)
     )
@@ -156,7 +176,7 @@ def _geometry(
             "mean_width_mm": mean_width * gsd_mm_per_px,
             "max_width_mm": max_width * gsd_mm_per_px,
         }
-    points: list[Point] = [(float(px), float(py)) for px, py in outline]
+    points: list[Point] = [(px, py) for px, py in outline.tolist()]
     return CrackGeometry(
         length_px=length,
         mean_width_px=mean_width,

@@ -49,11 +49,12 @@ def find_ends(graph: SkeletonGraph, line: Floats, radius: Floats, crack: Mask) -
     length = np.where(degree <= 1, (2 - degree) * radius, 0.0)  # a lone pixel has both its ends
     tail = np.zeros(len(degree), bool)
     end = np.flatnonzero(degree == 1)
-    path, walked = _walk(graph, line, end, 3 * float(radius.max(initial=0)) + 4)
     # The line is sound beyond a corner's reach (walked = 1.4 radii); its direction is taken over as much again.
+    far = 3 * radius + 4
+    path, walked = _walk(graph, line, end, far)
     there = path >= 0
     foot = _first(there & (walked > 1.5 * radius[path] + 1))
-    back = _first(there & (walked > 3 * radius[path] + 4))
+    back = _first(there & (walked > far[path]))
     rows = np.flatnonzero((foot >= 0) & (back > foot))
     rows = rows[radius[path[rows, foot[rows]]] >= WIDE_RADIUS_PX]
     at_foot, at_back, foot_walked = path[rows, foot[rows]], path[rows, back[rows]], walked[rows, foot[rows]]
@@ -65,8 +66,8 @@ def find_ends(graph: SkeletonGraph, line: Floats, radius: Floats, crack: Mask) -
     return Ends(length, tail)
 
 
-def _walk(graph: SkeletonGraph, line: Floats, end: Indices, limit: float) -> tuple[Indices, Floats]:
-    """Paths from free ends along their lines, up to a junction, another end or the limit.
+def _walk(graph: SkeletonGraph, line: Floats, end: Indices, far: Floats) -> tuple[Indices, Floats]:
+    """Paths from free ends along their lines, up to a junction, another end or a node that is `far` from its end.
 
     Returns:
         (ends, steps) nodes, -1 after the path's last, and the lengths from the end to each, pixels.
@@ -76,16 +77,18 @@ def _walk(graph: SkeletonGraph, line: Floats, end: Indices, limit: float) -> tup
     neighbours = np.bincount(graph.start, graph.end, size) + np.bincount(graph.end, graph.start, size)
     both = neighbours.astype(np.int64)  # the sum of the two neighbours' positions: less the one, it is the other
     paths, lengths = [end], [np.zeros(len(end))]
-    before = np.zeros_like(end)
-    while True:
+    before, on_the_way = np.zeros_like(end), degree == 2
+    going = np.ones(len(end), bool)
+    while going.any():
         here, walked = paths[-1], lengths[-1]
-        going = (here >= 0) & (walked <= limit) & ((degree[here] == 2) | (len(paths) == 1))
-        if not going.any():
-            return np.stack(paths, axis=1), np.stack(lengths, axis=1)
-        after = np.where(going, both[here] - before, -1)
+        after = np.where(going, both.take(here) - before, -1)
+        x, y = (line.take(after, axis=0) - line.take(here, axis=0)).T
+        walked = walked + np.where(going, np.sqrt(x * x + y * y), 0)
         paths.append(after)
-        lengths.append(walked + np.where(going, np.linalg.norm(line[after] - line[here], axis=1), 0))
+        lengths.append(walked)
         before = here
+        going = going & on_the_way.take(after) & (walked <= far.take(after))
+    return np.stack(paths, axis=1), np.stack(lengths, axis=1)
 
 
 def _first(condition: Mask) -> Indices:

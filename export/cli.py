@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images that choose the thresholds: an image/mask folder, or a name below FISSURA_DATA",
     )
     add_selection_arguments(parser, split="train")
+    parser.add_argument(
+        "--free-batch", action="store_true", help="graphs take several cameras' frames at once (for GPUs)"
+    )
     parser.add_argument("--layout", choices=("NHWC", "NCHW"), default="NHWC", help="of the input (default: NHWC)")
     parser.add_argument(
         "--golden", type=int, choices=range(1, 9), default=3, metavar="N", help="golden frames a graph (default: 3)"
@@ -102,6 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = PackageOptions(
         name=name,
         layout=arguments.layout,
+        free_batch=arguments.free_batch,
         golden_frames=arguments.golden,
         tolerance_px=arguments.tolerance,
         force=arguments.force,

@@ -1,8 +1,9 @@
 """A trained model as ONNX graphs, one a role. Scaling to [0, 1], normalisation and sigmoid live inside the graph.
 
-Height and width are dynamic, as multiples of what the networks need. The batch is fixed at one: a camera gives one
-frame at a time, a batch of images brings nothing on a CPU, and every shape then depends on height and width alone.
-Only the `tile` graph takes several parts of a frame at once.
+Height and width are dynamic, as multiples of what the networks need. The batch is fixed at one unless asked for
+otherwise: a camera gives one frame at a time, a batch of images brings nothing on a CPU, and every shape then depends
+on height and width alone. Several cameras on a GPU are what a free batch is for. The `tile` graph always takes several
+parts of a frame at once.
 """
 
 from __future__ import annotations
@@ -82,13 +83,14 @@ def roles_of(model: CrackModel) -> tuple[Role, ...]:
     return ("segmentation", "super_resolution", "fused")
 
 
-def export_graph(model: CrackModel, role: Role, layout: Layout = "NHWC") -> ExportedGraph:
+def export_graph(model: CrackModel, role: Role, layout: Layout = "NHWC", *, free_batch: bool = False) -> ExportedGraph:
     """Export one graph. The same weights give the same bytes, on any path of any machine.
 
     Args:
         model: in evaluation mode, on the CPU.
         role: one of `roles_of(model)`, `tile`, or `proposal` for a model whose segmentation takes camera frames.
         layout: of the input, and of the output where that is an image.
+        free_batch: the graph takes any number of images at once; a `tile` graph does anyway.
 
     Raises:
         ExportError: PyTorch cannot export the network.
@@ -109,7 +111,7 @@ def export_graph(model: CrackModel, role: Role, layout: Layout = "NHWC") -> Expo
     examples: tuple[Tensor, ...] = (torch.zeros(shape, dtype=torch.uint8),)
     dynamic: dict[str, Any] = {"image": sizes}
     statistics = STATISTICS if role == "tile" and model.normalisation == "instance" else None
-    if role == "tile":
+    if role == "tile" or free_batch:
         sizes[0] = torch.export.Dim("n")
         examples = (examples[0].repeat(2, 1, 1, 1),)  # of one, the exporter would make a constant
     if statistics is not None:

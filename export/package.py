@@ -40,6 +40,7 @@ class PackageOptions:
     Attributes:
         name: of the bundle: lower-case letters, digits, ``.``, ``_`` and ``-``.
         layout: of the graphs' inputs.
+        free_batch: graphs take several frames at once, of several cameras.
         golden_frames: for each graph.
         tolerance_px: of the F1 that chooses the thresholds.
         force: replace a bundle that stands there already.
@@ -50,6 +51,7 @@ class PackageOptions:
 
     name: str
     layout: Layout = "NHWC"
+    free_batch: bool = False
     golden_frames: int = 3
     tolerance_px: float = 2.0
     force: bool = False
@@ -116,7 +118,7 @@ def export_bundle(
     model, kernel = checkpoint.model, frame_kernel_of(checkpoint.record.recipe)
     pairs = [read_sample(calibration_data.samples[i]) for i in _spread(len(calibration_data.samples))]
     roles = roles_of(model) + (("tile",) if options.tiles or proposal is not None else ())
-    parts = {role: _part(model, role, options.layout, pairs, kernel) for role in roles}
+    parts = {role: _part(model, role, options, pairs, kernel) for role in roles}
     whole: Role = "fused" if "fused" in parts else "segmentation"
     for role in ("segmentation", "fused"):
         if role in parts:
@@ -124,7 +126,7 @@ def export_bundle(
     if "tile" in parts:  # the same function
         parts["tile"].threshold = parts[whole].threshold
     if proposal is not None:
-        parts["proposal"] = _part(proposal.model, "proposal", options.layout, pairs, kernel)
+        parts["proposal"] = _part(proposal.model, "proposal", options, pairs, kernel)
         _propose(parts["proposal"], parts[whole], calibration_data, options.tolerance_px, kernel)
     frames = golden.make_golden([part.graph for part in parts.values()], options.golden_frames)
     lowered = None
@@ -166,9 +168,9 @@ def export_bundle(
 
 
 def _part(
-    model: CrackModel, role: Role, layout: Layout, pairs: list[tuple[RgbImage, Mask]], kernel: FrameKernel
+    model: CrackModel, role: Role, options: PackageOptions, pairs: list[tuple[RgbImage, Mask]], kernel: FrameKernel
 ) -> Part:
-    graph = export_graph(model, role, layout)
+    graph = export_graph(model, role, options.layout, free_batch=options.free_batch)
     return Part(graph, model, _compared(graph, model, pairs, kernel))
 
 

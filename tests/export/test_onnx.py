@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -53,6 +54,17 @@ def test_nchw_graphs_give_the_same(made: Made) -> None:
         assert graph.input.layout == "NCHW"
         with running(graph) as run, running(stored(made.bundle, role)) as run_stored:
             np.testing.assert_allclose(run(frame), run_stored(frame), atol=1e-6)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_free_batch_takes_several_frames_and_gives_each_its_own(made: Made, role: Role) -> None:
+    graph = export_graph(small_model(), role, free_batch=True)
+    frames = np.random.default_rng(3).integers(0, 256, (3, 16, 24, 3), np.uint8)
+    session = onnxruntime.InferenceSession(graph.onnx, providers=["CPUExecutionProvider"])
+    together = session.run(None, {graph.input.name: frames})[0]
+    with running(stored(made.bundle, role)) as run:
+        for frame, found in zip(frames, together, strict=True):
+            np.testing.assert_allclose(found if role == "super_resolution" else found[0], run(frame), atol=1e-5)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,31 +23,35 @@ class FrameBudget:
     What comes after the inference (cracks, outputs) is measured frame by frame, and so much is held back.
 
     Args:
-        limit_ms: of a frame.
+        limit_ms: of a frame; may be changed between two; None: no limit.
         clock: seconds; what is measured against the budget is measured by it.
     """
 
-    def __init__(self, limit_ms: float, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, limit_ms: float | None, clock: Callable[[], float] = time.perf_counter) -> None:
         self.limit_ms = limit_ms
         self.clock = clock
-        self._started = self._inferred = clock()
+        self._started = clock()
+        self._lock = threading.Lock()
         self._rests: deque[float] = deque(maxlen=REMEMBERED)
 
     def start(self) -> None:
         """A frame begins."""
         self._started = self.clock()
 
-    def inference_done(self) -> None:
-        """The probability map is there; what follows is what is to be held back next time."""
-        self._inferred = self.clock()
+    def finish(self, inferred_s: float) -> None:
+        """A frame is done, whose probability map was there at `inferred_s` by the clock.
 
-    def finish(self) -> None:
-        """The frame is done."""
-        self._rests.append((self.clock() - self._inferred) * 1e3)
+        What followed is what is to be held back next time. Another thread may be in the next frame already.
+        """
+        with self._lock:
+            self._rests.append((self.clock() - inferred_s) * 1e3)
 
     def left_ms(self) -> float:
-        """What inference may still take of this frame; negative when it is late."""
-        reserve = float(np.quantile(self._rests, RESERVED_QUANTILE)) if self._rests else 0.0
+        """What inference may still take of this frame; negative when it is late, infinite without a limit."""
+        if self.limit_ms is None:
+            return math.inf
+        with self._lock:
+            reserve = float(np.quantile(self._rests, RESERVED_QUANTILE)) if self._rests else 0.0
         return self.limit_ms - reserve - (self.clock() - self._started) * 1e3
 
 

@@ -8,6 +8,7 @@ the frame's time is over. All else keeps the cheap pass's result.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -46,9 +47,11 @@ class Cascade:
         temperature: of the confidences, of the tile graph.
         engine: what runs the graphs, as messages state it.
         tiles: what became of the last frame's tiles; None before the first.
+        takes_batches: False.
     """
 
     mode = "cascade"
+    takes_batches = False
 
     def __init__(
         self, proposal: Step, runner: TileRunner, proposal_threshold: float, budget: FrameBudget | None
@@ -80,6 +83,10 @@ class Cascade:
             refined = self._refine(frame, tiles, found)
         self.tiles = TileCounts(len(frame.grid.tiles), len(tiles), refined)
         return crop(found, frame.padding, self.scale)
+
+    def run_batch(self, images: Sequence[RgbImage], times: StageTimes) -> list[NDArray[np.float32]]:
+        """`run`, frame after frame: their tiles are batches already."""
+        return [self.run(image, times) for image in images]
 
     def close(self) -> None:
         """Let go of the engines."""
@@ -115,6 +122,6 @@ class Cascade:
         return done
 
     def _affordable(self) -> int:
-        if self._budget is None:
+        if self._budget is None or self._budget.limit_ms is None:
             return self._runner.batch
         return min(self._runner.batch, self._cost.affordable(self._budget.left_ms()))

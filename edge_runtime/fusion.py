@@ -67,7 +67,7 @@ class EvidenceMap:
     def __init__(self, config: FusionConfig, scale: int = 1) -> None:
         self._decay, self._most = np.float32(config.decay), np.float32(config.most_evidence)
         self._bound = np.float32(config.most_evidence / (1 - config.decay))  # what an endless row of frames adds up to
-        self._scale = scale
+        self.scale = scale
         reach = 2 * max(1, scale // 2) + 1
         self._near = np.ones((reach, reach), np.uint8)
         self.evidence: Map | None = None
@@ -126,8 +126,8 @@ class EvidenceMap:
     def _moved(self, values: NDArray[np.generic], motion: Transform, interpolation: int) -> NDArray[np.generic]:
         """A map moved along with the picture; 0 where nothing was seen before."""
         height, width = values.shape
-        aside = (self._scale - 1) / 2
-        to_map = np.array([[self._scale, 0, aside], [0, self._scale, aside], [0, 0, 1]])
+        aside = (self.scale - 1) / 2
+        to_map = np.array([[self.scale, 0, aside], [0, self.scale, aside], [0, 0, 1]])
         transform = to_map @ motion @ np.linalg.inv(to_map)
         border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": 0}
         return cv2.warpPerspective(values, transform, (width, height), flags=interpolation, **border)
@@ -148,7 +148,7 @@ class TemporalFusion:
     """
 
     def __init__(self, config: FusionConfig, scale: int = 1) -> None:
-        self._config, self._scale = config, scale
+        self._config, self.scale = config, scale
         self._map = EvidenceMap(config, scale)
         self._before: View | None = None
         self.joined = self.alone = 0
@@ -178,16 +178,16 @@ class TemporalFusion:
             ModelShapeError: the map has another size than the frame times the scale.
         """
         height, width = frame.shape[:2]
-        if probability.shape != (height * self._scale, width * self._scale):
+        if probability.shape != (height * self.scale, width * self.scale):
             raise ModelShapeError(
                 f"the probability map has the shape {probability.shape}",
-                expected=f"{self._scale} times the frame's, {height} x {width}",
+                expected=f"{self.scale} times the frame's, {height} x {width}",
             )
         now = view_of(frame, keep)
         motion = None if self._before is None else register(self._before, now, self._config.registration)
         self._before = now
         self.joined, self.alone = self.joined + (motion is not None), self.alone + (motion is None)
-        where = None if keep is None else keep.repeat(self._scale, 0).repeat(self._scale, 1)
+        where = None if keep is None else keep.repeat(self.scale, 0).repeat(self.scale, 1)
         if low_threshold is not None:
             crack = crack_pixels(probability, threshold, low_threshold, where)
             probability = np.where(crack, np.fmax(probability, np.float32(threshold)), probability)
@@ -195,7 +195,7 @@ class TemporalFusion:
 
     def reset(self) -> None:
         """Forget all frames."""
-        self._map = EvidenceMap(self._config, self._scale)
+        self._map = EvidenceMap(self._config, self.scale)
         self._before = None
 
 

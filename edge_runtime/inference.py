@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -48,6 +49,7 @@ class Inference(Protocol):
         temperature: of the confidences.
         engine: what runs the graphs, as messages state it.
         tiles: what became of the last frame's tiles; None where every part of the frame is treated alike.
+        takes_batches: it is worth giving it several frames at once.
     """
 
     mode: str
@@ -57,14 +59,18 @@ class Inference(Protocol):
     temperature: float
     engine: str
     tiles: TileCounts | None
+    takes_batches: bool
 
     def run(self, image: RgbImage, times: StageTimes) -> NDArray[np.float32]:
-        """The probability of a frame (H, W, 3) uint8 RGB: (H*scale, W*scale) float32, valid until the next call.
+        """The probability of a frame (H, W, 3) uint8 RGB: (H*scale, W*scale) float32, the caller's to keep.
 
         Raises:
             ImageError: the frame is larger than the graph takes.
             EngineError: an engine fails.
         """
+
+    def run_batch(self, images: Sequence[RgbImage], times: StageTimes) -> list[NDArray[np.float32]]:
+        """`run` for several frames of one size."""
 
     def close(self) -> None:
         """Let go of the engines."""

@@ -1,38 +1,39 @@
-"""Camera frames in, crack detections out: source -> slot -> inference -> cracks -> sinks.
+"""Camera frames in, crack detections out: cameras -> slots -> engine -> cracks -> sinks.
 
-One thread reads the source, the caller's thread does the rest. An exception of one frame costs that frame: it is
-counted by its cause and the pipeline goes on.
+A thread reads each camera, one runs the engine (`edge_runtime.stream`), the caller's thread does the rest. An exception
+of one frame costs that frame: it is counted by its cause and the pipeline goes on.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from uuid import uuid4
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.arrivals import Arrivals
 from edge_runtime.budget import FrameBudget
+from edge_runtime.camera import Camera, check_names
 from edge_runtime.counters import Counters
+from edge_runtime.detections import detections_of
+from edge_runtime.engine_thread import EngineThread
 from edge_runtime.frame import Frame
 from edge_runtime.fusion import FusionConfig, TemporalFusion
-from edge_runtime.inference import Inference
-from edge_runtime.masks import Region
+from edge_runtime.latest import Latest
+from edge_runtime.model import Model
 from edge_runtime.ratelimit import RateLimitedLog
-from edge_runtime.reader import Reader
+from edge_runtime.reader import Reader, keep_all
 from edge_runtime.sinks.sink import Deadline, Sink
-from edge_runtime.slot import FrameSlot, Policy
-from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
+from edge_runtime.stream import Inferred, Stream
 from fissura.errors import EngineError, FissuraError, SinkError, SourceError
-from fissura.imaging.decode import MIN_LENGTH_PX, Crack, find_cracks
-from fissura.imaging.hysteresis import low_for
-from fissura.messages import Detection, ModelStamp
+from fissura.imaging.decode import MIN_LENGTH_PX, find_cracks
+from fissura.messages import Detection
 
 logger = logging.getLogger(__name__)
 
@@ -48,63 +49,65 @@ class Task:
     Attributes:
         serial: of the device.
         mission_id: of the run.
-        model: stamp of every detection; its threshold decides what is crack. The bundle's low threshold, where it has
-            one, moves along; see `fissura.imaging.hysteresis.low_for`.
-        region: where to look; None: everywhere.
-        gsd_mm_per_px: ground sampling distance, where the frame does not bring its own.
         min_length_px: shorter cracks are left out; camera-frame pixels.
         fusion: how successive frames are fused; None: each stands alone.
     """
 
     serial: str
     mission_id: str
-    model: ModelStamp
-    region: Region | None = None
-    gsd_mm_per_px: float | None = None
     min_length_px: float = MIN_LENGTH_PX
     fusion: FusionConfig | None = None
 
 
 class Pipeline:
-    """Runs a source through a model into sinks, once.
+    """Runs cameras through a model into sinks, once.
 
     Args:
-        source: gives the frames; stays open.
-        inference: finds the crack probability.
+        cameras: give the frames; their sources stay open.
+        model: what looks at them, built in `thread`, where it is to run.
+        thread: the engine's; stays open.
         sinks: take the detections; stay open.
         task: what to look for.
-        policy: `latest` or `every_frame`.
         counters: where frames, drops and detections are counted.
         times: where the stages' latencies go.
         budget: of a frame; the inference's own, which has to know when a frame starts and ends.
+        leave_out: asked, with the camera's name, for each frame of a live one: why it is left out, or None.
 
     Attributes:
         failure: what `fail` was called with.
-        source_is_free: False after a run whose source hangs in a read: closing it now could crash.
+        latest: the newest frame of each camera that was looked at.
+        hung: cameras whose source hangs in a read after the run: closing it now could crash.
     """
 
     def __init__(
         self,
-        source: Source,
-        inference: Inference,
+        cameras: Sequence[Camera],
+        model: Model,
+        thread: EngineThread,
         sinks: Sequence[Sink],
         task: Task,
-        policy: Policy,
         counters: Counters,
         times: StageTimes,
         budget: FrameBudget | None = None,
+        leave_out: Callable[[str], str | None] = keep_all,
     ) -> None:
-        self._inference = inference
-        low = inference.low_threshold
-        self._low_threshold = None if low is None else low_for(inference.threshold, low, task.model.threshold)
-        self._budget = budget
-        self._fusion = None if task.fusion is None else TemporalFusion(task.fusion, inference.scale)
+        check_names(cameras)
+        self._model = model
+        self._thread = thread
         self._sinks = sinks
         self._task = task
         self._counters = counters
         self._times = times
-        self._slot = FrameSlot(policy)
-        self._reader = Reader(source, self._slot, counters)
+        self._budget = budget
+        self._paused = threading.Event()
+        self._arrivals = Arrivals(cameras)
+        self._readers = [
+            Reader(camera, slot, counters, lambda name: "paused" if self._paused.is_set() else leave_out(name))
+            for camera, slot in zip(cameras, self._arrivals.slots, strict=True)
+        ]
+        self._cameras = cameras
+        self._stream = Stream(self._arrivals, thread, lambda: self._model, times, budget, self._paused)
+        self._fusions: dict[str, TemporalFusion] = {}
         self._log = RateLimitedLog(logger)
         self._last_error: Exception | None = None
         # By output, and whether the frame had a crack: what became of the frames that the output was given.
@@ -113,44 +116,92 @@ class Pipeline:
         self._next_progress_s = time.monotonic() + PROGRESS_S
         self._stopping = False
         self.failure: FissuraError | None = None
-        self.source_is_free = True
+        self.latest = Latest(camera.name for camera in cameras)
+        self.hung: list[Camera] = []
 
     def run(self, max_frames: int | None = None) -> None:
-        """Process frames until the source ends, `max_frames` are done, or `stop` is called.
+        """Process frames until every source ends, `max_frames` are done, or `stop` is called.
 
         Raises:
-            SourceError: the source failed, or gave nothing that could be read.
+            SourceError: a source failed, or none gave anything that could be read.
             FissuraError: what `fail` was called with, or the cause if no frame at all could be processed, or if an
                 output refused every frame.
         """
-        left = max_frames
-        self._reader.start()
+        for reader in self._readers:
+            reader.start()
+        self._stream.start(max_frames)
+        done = 0
         try:
-            while not (self._stopping or self._slot.exhausted or left == 0):
-                frame = self._slot.get(POLL_S)
-                if frame is not None:
-                    self._process(frame)
-                    left = None if left is None else left - 1
-                    self._report_progress()
+            while not (self._stopping or self._stream.ended):
+                inferred = self._stream.get(POLL_S)
+                if inferred is not None:
+                    self._finish(inferred)
+                    done += 1
+                self._report_progress()
         finally:
-            self.source_is_free = self._reader.stop(READER_TIMEOUT_S)
-            self._counters.dropped("stopped", len(self._slot))
-            if self._fusion is not None:
-                logger.info("fused %d frames, %d stood alone", self._fusion.joined, self._fusion.alone)
+            self._wind_up()
         if self.failure is not None:
             raise self.failure
         if not self._stopping:
-            self._check_outcome(source_ended=left != 0)
+            self._check_outcome(sources_ended=done != max_frames)
         self._check_outputs()
 
     def stop(self) -> None:
-        """End after the frame in hand. May be called from a signal handler or another thread."""
+        """End after the frames in hand. May be called from a signal handler or another thread."""
         self._stopping = True
 
     def fail(self, error: FissuraError) -> None:
-        """End after the frame in hand; `run` then raises the error. May be called from another thread."""
+        """End after the frames in hand; `run` then raises the error. May be called from another thread."""
         self.failure = error
         self._stopping = True
+
+    def pause(self, yes: bool) -> None:
+        """Leave frames out from now on, or no longer: a live camera's are dropped, others wait."""
+        if yes:
+            self._paused.set()
+        else:
+            self._paused.clear()
+        self._counters.paused(yes)
+
+    @property
+    def model(self) -> Model:
+        """What frames are given to that are begun from now on."""
+        return self._model
+
+    def use(self, model: Model) -> None:
+        """Look at frames that are begun from now on with another model; no frame is lost by it.
+
+        The model before is closed if nothing of it is in the new one. While a stream runs, this returns when the new
+        one has taken over.
+        """
+        if model.inference is self._model.inference:
+            self._model = model
+        else:
+            self._thread.call(lambda: self._take_over(model))
+
+    def _take_over(self, model: Model) -> None:
+        """In the engine's thread, between two frames; what comes out of the old engine is not its memory."""
+        before, self._model = self._model, model
+        before.inference.close()
+
+    def _wind_up(self) -> None:
+        """Bring the frames in hand to their end, and the threads to theirs."""
+        for reader in self._readers:
+            reader.ask_to_stop()
+        self._stream.stop()
+        while not self._stream.ended:
+            if (inferred := self._stream.get(POLL_S)) is not None:
+                self._finish(inferred)
+        for name, frames in self._arrivals.waiting().items():
+            self._counters.dropped("stopped", frames, name)
+        deadline = time.monotonic() + READER_TIMEOUT_S
+        for camera, reader in zip(self._cameras, self._readers, strict=True):
+            if not reader.join(max(0.0, deadline - time.monotonic())):
+                self.hung.append(camera)
+        if self._fusions:
+            joined = sum(fusion.joined for fusion in self._fusions.values())
+            alone = sum(fusion.alone for fusion in self._fusions.values())
+            logger.info("fused %d frames, %d stood alone", joined, alone)
 
     def _report_progress(self) -> None:
         now = time.monotonic()
@@ -161,69 +212,60 @@ class Pipeline:
                 "%d frames, %.1f a second, %d detections", counts.frames, counts.frames_per_second, counts.detections
             )
 
-    def _process(self, frame: Frame) -> None:
-        if self._budget is not None:
-            self._budget.start()
+    def _finish(self, inferred: Inferred) -> None:
+        frame = inferred.frame
         try:
-            with self._times.measure("frame"):
-                self._detect(frame)
+            if inferred.error is not None:
+                raise inferred.error
+            self._detect(inferred)
         except Exception as error:
             self._last_error = error
-            self._counters.dropped("failed")
+            self._counters.dropped("failed", source=inferred.camera.name)
             self._log.warning("failed", f"frame {frame.sequence} {frame.name or ''} failed: {_words(error)}")
         else:
+            self._times.add("frame", (time.perf_counter_ns() - inferred.began_ns) / 1e6)
             if self._budget is not None:
-                self._budget.finish()
+                self._budget.finish(inferred.inferred_s)
+        finally:
+            self._stream.done(inferred)
 
-    def _detect(self, frame: Frame) -> None:
-        task = self._task
-        if frame.gsd_mm_per_px is None and task.gsd_mm_per_px is not None:
-            frame = replace(frame, gsd_mm_per_px=task.gsd_mm_per_px)
-        keep = task.region.for_frame(*frame.image.shape[:2]) if task.region else None
-        probability = self._inference.run(frame.image, self._times)
-        if self._budget is not None:
-            self._budget.inference_done()
-        if (tiles := self._inference.tiles) is not None:
-            self._counters.tiles_done(tiles.proposed, tiles.refined)
-        low_threshold = self._low_threshold
-        if self._fusion is not None:
+    def _detect(self, inferred: Inferred) -> None:
+        frame, camera, model = inferred.frame, inferred.camera, inferred.model
+        probability = inferred.probability
+        assert probability is not None  # or there is an error
+        keep = camera.region.for_frame(*frame.image.shape[:2]) if camera.region else None
+        if inferred.tiles is not None:
+            self._counters.tiles_done(inferred.tiles.proposed, inferred.tiles.refined)
+        low_threshold = model.low_threshold
+        if self._task.fusion is not None:
             with self._times.measure("fuse"):
-                probability = self._fusion.update(
-                    frame.image, probability, task.model.threshold, keep, low_threshold=low_threshold
+                probability = self._fusion_of(camera, model, self._task.fusion).update(
+                    frame.image, probability, model.stamp.threshold, keep, low_threshold=low_threshold
                 )
             low_threshold = None  # the fused map has it in it
         with self._times.measure("decode"):
             cracks = find_cracks(
                 probability,
-                threshold=task.model.threshold,
+                threshold=model.stamp.threshold,
                 low_threshold=low_threshold,
-                temperature=self._inference.temperature,
-                scale=self._inference.scale,
+                temperature=model.inference.temperature,
+                scale=model.inference.scale,
                 gsd_mm_per_px=frame.gsd_mm_per_px,
-                min_length_px=task.min_length_px,
+                min_length_px=self._task.min_length_px,
                 keep=keep,
             )
-            detections = self._detections(frame, cracks)
-        self._counters.frame_done(len(detections))
+            detections = detections_of(frame, cracks, model.stamp, self._task.serial, self._task.mission_id)
+        self._counters.frame_done(len(detections), camera.name)
+        self.latest.put(camera.name, frame, detections, probability)
         for sink in self._sinks:
             self._give(sink, frame, detections, probability)
 
-    def _detections(self, frame: Frame, cracks: Sequence[Crack]) -> list[Detection]:
-        stamp, now, task = frame.stamp(), datetime.now(timezone.utc), self._task
-        return [
-            Detection(
-                serial=task.serial,
-                sent_utc=now,
-                event_id=uuid4(),
-                phase="new",
-                mission_id=task.mission_id,
-                frame=stamp,
-                crack=crack.geometry,
-                confidence=crack.confidence,
-                model=task.model,
-            )
-            for crack in cracks
-        ]
+    def _fusion_of(self, camera: Camera, model: Model, config: FusionConfig) -> TemporalFusion:
+        """The memory of a camera; a model of another scale begins with an empty one."""
+        fusion = self._fusions.get(camera.name)
+        if fusion is None or fusion.scale != model.inference.scale:
+            fusion = self._fusions[camera.name] = TemporalFusion(config, model.inference.scale)
+        return fusion
 
     def _give(
         self, sink: Sink, frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]
@@ -240,17 +282,19 @@ class Pipeline:
                 f"sink {sink.stage}", f"frame {frame.sequence} did not reach {sink.stage}: {_words(error)}"
             )
 
-    def _check_outcome(self, *, source_ended: bool) -> None:
-        if self._reader.failure is not None and source_ended:
-            raise self._reader.failure
+    def _check_outcome(self, *, sources_ended: bool) -> None:
+        failures = [reader.failure for reader in self._readers if reader.failure is not None]
+        if failures and sources_ended:
+            raise failures[0]
         if self._counters.snapshot().frames:
             return
         if self._last_error is not None:
             if isinstance(self._last_error, FissuraError):
                 raise self._last_error
             raise EngineError(f"no frame could be processed: {_words(self._last_error)}") from self._last_error
-        if self._reader.last_unreadable is not None:
-            raise SourceError(f"no frame could be read; the last: {self._reader.last_unreadable.found}")
+        for reader in self._readers:
+            if reader.last_unreadable is not None:
+                raise SourceError(f"no frame could be read; the last: {reader.last_unreadable.found}")
         raise SourceError("the source ended before its first frame")
 
     def _check_outputs(self) -> None:
@@ -272,8 +316,21 @@ def _words(error: Exception) -> str:
     return error.found if isinstance(error, FissuraError) else f"{type(error).__name__}: {error}"
 
 
-def run_to_end(pipeline: Pipeline, sinks: Sequence[Sink], deadline: Deadline, max_frames: int | None = None) -> None:
+def run_to_end(
+    pipeline: Pipeline,
+    sinks: Sequence[Sink],
+    deadline: Deadline,
+    max_frames: int | None = None,
+    ending: Callable[[], None] = lambda: None,
+) -> None:
     """Run a pipeline, then flush and close every output, also after an error.
+
+    Args:
+        pipeline: to run.
+        sinks: its outputs.
+        deadline: of the flush.
+        max_frames: end after so many.
+        ending: called when the last frame is done, before the flush.
 
     Raises:
         FissuraError: the first of the errors, after all outputs are closed.
@@ -281,6 +338,7 @@ def run_to_end(pipeline: Pipeline, sinks: Sequence[Sink], deadline: Deadline, ma
     errors: list[FissuraError] = []
     with _collecting(errors):
         pipeline.run(max_frames)
+    ending()
     deadline.start()
     for sink in sinks:
         with _collecting(errors):

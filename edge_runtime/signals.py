@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as requests to stop in good order."""
+"""SIGINT and SIGTERM as requests to stop in good order, SIGHUP as one to read the configuration again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from types import FrameType
 
 
 @contextmanager
-def stopping_on_signals(stop: Callable[[], None], hurry: Callable[[], None]) -> Iterator[None]:
-    """Within the block the first signal calls `stop`, each later one `hurry`.
+def handling_signals(stop: Callable[[], None], hurry: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
+    """Within the block the first SIGINT or SIGTERM calls `stop`, each later one `hurry`, and SIGHUP calls `reload`.
 
-    Both run between two instructions of the main thread, so they may only set flags: a lock could be held by the very
+    They run between two instructions of the main thread, so they may only set flags: a lock could be held by the very
     code that they interrupt.
     """
     received = 0
@@ -23,6 +23,7 @@ def stopping_on_signals(stop: Callable[[], None], hurry: Callable[[], None]) -> 
         (stop if received == 1 else hurry)()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: reload())
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Where the reader leaves frames for the engine: the newest only, or every one in a short queue."""
+"""Where a reader leaves frames for the engine: the newest only, or every one in a short queue."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ class FrameSlot:
 
     Policy `latest` keeps one frame and replaces it (a live camera: never behind); `every_frame` makes the reader wait
     while the queue is full (files, measurements: nothing is left out).
+
+    Args:
+        policy: one of the two.
+        changed: shared by the slots that one thread waits for.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, changed: threading.Condition | None = None) -> None:
         self._replace = policy == "latest"
         self._capacity = 1 if policy == "latest" else QUEUE_LENGTH
         self._frames: deque[Frame] = deque()
         self._closed = False
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
 
     def put(self, frame: Frame) -> int:
         """Leave a frame; waits for room under `every_frame`.
@@ -44,10 +48,14 @@ class FrameSlot:
             self._changed.notify_all()
             return lost
 
-    def get(self, timeout_s: float) -> Frame | None:
-        """Take the oldest frame; None when there is none within the time, or the slot is closed and empty."""
+    def next(self) -> Frame | None:
+        """The frame that `take` would give, left where it is; None when there is none."""
         with self._changed:
-            self._changed.wait_for(lambda: self._frames or self._closed, timeout_s)
+            return self._frames[0] if self._frames else None
+
+    def take(self) -> Frame | None:
+        """Take the oldest frame; None when there is none."""
+        with self._changed:
             frame = self._frames.popleft() if self._frames else None
             self._changed.notify_all()
             return frame

@@ -13,49 +13,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 
 from edge_runtime.clock import boot_id
+from edge_runtime.fresh_rows import FreshRows
 from edge_runtime.spool_file import SpoolFile, transaction, translated
+from edge_runtime.spool_row import Message, Priority, Row
 
-ROW_OVERHEAD_BYTES = 200  # of SQLite and of the columns beside topic and payload, generously
 EXPIRY_PERIOD_S = 60.0
 CLOCK_WAS_SET_AFTER_S = 1.7e9  # Unix time; a wall clock that reads less has not been set since power-on
-
-
-class Priority(IntEnum):
-    """What goes first: to the broker, and overboard."""
-
-    TELEMETRY = 0
-    DETECTION = 1
-
-
-@dataclass(frozen=True)
-class Message:
-    """What is to be sent."""
-
-    uuid: str
-    topic: str
-    payload: bytes
-    qos: int = 1
-    retain: bool = False
-    priority: Priority = Priority.DETECTION
-
-    @property
-    def size_bytes(self) -> int:
-        """What it counts against the bound."""
-        return len(self.payload) + len(self.topic) + ROW_OVERHEAD_BYTES
-
-
-@dataclass(frozen=True)
-class Row:
-    """A message in the spool, and how often the broker has refused it."""
-
-    id: int
-    message: Message
-    attempts: int
 
 
 @dataclass(frozen=True)
@@ -112,6 +80,7 @@ class Spool:
         self._sending = self._file.connect(durable=False)
         self._put_lock = threading.Lock()
         self._send_lock = threading.Lock()
+        self._fresh = FreshRows()
         self._dropped: Counter[str] = Counter()
         self._next_expiry_s = 0.0
         with translated(path), transaction(self._putting) as database:
@@ -136,8 +105,13 @@ class Spool:
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     rows,
                 )
+                (last,) = database.execute("SELECT last_insert_rowid()").fetchone()
                 lost = self._expire(database, now_s, boot_s) + self._make_room(database)
             self._dropped += lost
+            if lost:
+                self._fresh.forget()
+            # One connection inserts, in one transaction: the ids follow one another.
+            self._fresh.add([Row(last - len(messages) + 1 + n, message, 0) for n, message in enumerate(messages)])
 
     def take(self, limit: int, *, skip_ids: Collection[int] = (), skip_topics: Collection[str] = ()) -> list[Row]:
         """The rows to be sent next; they stay in the spool.
@@ -147,25 +121,34 @@ class Spool:
             skip_ids: rows to leave out, such as those on their way.
             skip_topics: topics to leave out.
         """
-        select = (
-            "SELECT priority, id, uuid, topic, payload, qos, retain, attempts FROM outbox"
-            f" WHERE dead = 0 AND id NOT IN ({_marks(skip_ids)})"
-        )
-        order = "ORDER BY dead DESC, priority, id LIMIT ?"
         with translated(self.path), self._send_lock:
-            if skip_topics:  # topic by topic: passing over a skipped one, row by row, would read the whole spool
-                found = []
-                for topic in self._topics():
-                    if topic not in skip_topics:
-                        words = (*skip_ids, topic, limit)
-                        found += self._sending.execute(f"{select} AND topic = ? {order}", words).fetchall()
-                found = sorted(found)[:limit]
-            else:
-                found = self._sending.execute(f"{select} {order}", (*skip_ids, limit)).fetchall()
-        return [
-            Row(id, Message(uuid, topic, payload, qos, bool(retain), Priority(priority)), attempts)
-            for priority, id, uuid, topic, payload, qos, retain, attempts in found
-        ]
+            return self._select(limit, skip_ids, skip_topics)
+
+    def advance(
+        self, limit: int, *, on_their_way: Collection[int] = (), skip_topics: Collection[str] = ()
+    ) -> list[Row]:
+        """The rows to be sent next, each of them once: like `take`, and mostly without asking the disk.
+
+        Args:
+            limit: at most so many.
+            on_their_way: rows that were given out and are neither deleted nor refused yet.
+            skip_topics: topics to leave out.
+        """
+        if skip_topics:
+            self._fresh.forget()
+        elif (fresh := self._fresh.pop(limit)) is not None:
+            return fresh
+        with translated(self.path), self._send_lock, _snapshot(self._sending) as database:
+            # Before the rows: what is put after it is in the memory.
+            newest = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+            rows = self._select(limit, on_their_way, skip_topics)
+        if not skip_topics and len(rows) < limit:
+            self._fresh.complete_from(0 if newest is None else newest[0])
+        return rows
+
+    def rewind(self) -> None:
+        """Give rows out again that were given out and never acknowledged."""
+        self._fresh.forget()
 
     def waiting(self, ids: Collection[int]) -> set[int]:
         """Those of the rows that still wait to be sent: not deleted, dropped or dead letters."""
@@ -216,6 +199,26 @@ class Spool:
             self._putting.close()
             self._sending.close()
             self._file.close()
+
+    def _select(self, limit: int, skip_ids: Collection[int], skip_topics: Collection[str]) -> list[Row]:
+        select = (
+            "SELECT priority, id, uuid, topic, payload, qos, retain, attempts FROM outbox"
+            f" WHERE dead = 0 AND id NOT IN ({_marks(skip_ids)})"
+        )
+        order = "ORDER BY dead DESC, priority, id LIMIT ?"
+        if skip_topics:  # topic by topic: passing over a skipped one, row by row, would read the whole spool
+            found = []
+            for topic in self._topics():
+                if topic not in skip_topics:
+                    words = (*skip_ids, topic, limit)
+                    found += self._sending.execute(f"{select} AND topic = ? {order}", words).fetchall()
+            found = sorted(found)[:limit]
+        else:
+            found = self._sending.execute(f"{select} {order}", (*skip_ids, limit)).fetchall()
+        return [
+            Row(id, Message(uuid, topic, payload, qos, bool(retain), Priority(priority)), attempts)
+            for priority, id, uuid, topic, payload, qos, retain, attempts in found
+        ]
 
     def _topics(self) -> Iterator[str]:
         """Topics of the rows that wait to be sent, a look-up in the index each."""
@@ -268,6 +271,16 @@ _KIND = f"CASE WHEN dead THEN 'dead_letter' WHEN priority = {Priority.TELEMETRY}
 
 def _delete(database: sqlite3.Connection, ids: Collection[int]) -> None:
     database.executemany("DELETE FROM outbox WHERE id = ?", [(id,) for id in ids])
+
+
+@contextmanager
+def _snapshot(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Several questions, one moment; keeps nobody from writing."""
+    connection.execute("BEGIN")
+    try:
+        yield connection
+    finally:
+        connection.execute("COMMIT")
 
 
 def _marks(values: Collection[object]) -> str:

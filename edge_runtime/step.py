@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from edge_runtime.stages import StageTimes
 from edge_runtime.statistics import Statistics, frame_statistics
 from fissura.bundle import Graph, Role
 from fissura.errors import ModelShapeError
-from fissura.imaging.encode import crop, encode, padding_for
+from fissura.imaging.encode import Padding, crop, encode, padding_for
 from fissura.imaging.images import RgbImage
 
 STAGE_OF: dict[Role, str] = {
@@ -24,7 +26,7 @@ STAGE_OF: dict[Role, str] = {
 
 
 class Step:
-    """One graph in its engine, from an image to the graph's output without padding."""
+    """One graph in its engine, from images to the graph's output without padding."""
 
     def __init__(self, role: Role, graph: Graph, engine: Engine) -> None:
         self.stage = STAGE_OF[role]
@@ -38,31 +40,54 @@ class Step:
         Returns:
             (H*s, W*s) probabilities, or an (H*s, W*s, 3) image in [0, 1]; a view of the engine's output.
         """
+        return self.run_batch([image], times)[0]
+
+    def run_batch(self, images: Sequence[RgbImage], times: StageTimes) -> list[NDArray[np.float32]]:
+        """Run images of one size at once, which more than one takes an engine for that `takes_batches`.
+
+        Returns:
+            What `run` gives, for each image.
+        """
         with times.measure("encode"):
-            batch, padding = encode(image, self.graph.input, self._buffer_for(image))
+            batch, padding = self._encoded(images)
         with times.measure(self.stage):
             output = self.engine.run(batch, self._statistics(batch))
         if output.ndim != 4:
             raise ModelShapeError(f"{self.graph.file} gives shape {output.shape}", expected="four axes")
-        planar = self.graph.output.kind == "probability" or self.graph.input.layout == "NCHW"
-        pixels = output[0].transpose(1, 2, 0) if planar else output[0]
-        return crop(
-            pixels[..., 0] if self.graph.output.kind == "probability" else pixels, padding, self.graph.output.scale
-        )
+        return [crop(self._pixels(one), padding, self.graph.output.scale) for one in output]
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether `run_batch` takes several images; statistics, where the graph wants them, are of one image."""
+        return self.engine.takes_batches and self.graph.statistics is None
+
+    def _encoded(self, images: Sequence[RgbImage]) -> tuple[NDArray[np.uint8], Padding]:
+        buffer = self._buffer_for(images[0], len(images))
+        if buffer is None:
+            return encode(images[0], self.graph.input)
+        for number, image in enumerate(images):
+            _, padding = encode(image, self.graph.input, buffer[number : number + 1])
+        return buffer, padding
+
+    def _pixels(self, output: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One image's output, (H', W') or (H', W', 3)."""
+        if self.graph.output.kind == "probability":
+            return output[0]
+        return output.transpose(1, 2, 0) if self.graph.input.layout == "NCHW" else output
 
     def _statistics(self, batch: NDArray[np.uint8]) -> Statistics | None:
         if self.graph.statistics is None:
             return None
         return frame_statistics(batch[0] if self.graph.input.layout == "NHWC" else batch[0].transpose(1, 2, 0))
 
-    def _buffer_for(self, image: RgbImage) -> NDArray[np.uint8] | None:
-        """The buffer of the frame before, if it fits; None where `encode` gives a view of the image."""
+    def _buffer_for(self, image: RgbImage, count: int) -> NDArray[np.uint8] | None:
+        """The buffer of the frame before, if it fits; None where `encode` gives a view of the only image."""
         padding = padding_for(image.shape[0], image.shape[1], self.graph.input)
         height, width = padding.padded_height, padding.padded_width
         planar = self.graph.input.layout == "NCHW"
-        if not planar and (height, width) == image.shape[:2] and image.flags.c_contiguous:
+        if count == 1 and not planar and (height, width) == image.shape[:2] and image.flags.c_contiguous:
             return None
-        shape = (1, 3, height, width) if planar else (1, height, width, 3)
+        shape = (count, 3, height, width) if planar else (count, height, width, 3)
         if self._buffer is None or self._buffer.shape != shape:
             self._buffer = np.empty(shape, np.uint8)
         return self._buffer

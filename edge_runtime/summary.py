@@ -11,7 +11,7 @@ from edge_runtime.stages import StageTimes
 
 
 def summarise(counters: Counters, times: StageTimes, sinks: Sequence[Sink]) -> dict[str, Any]:
-    """What was counted, median stage latencies in milliseconds, and the outputs' totals."""
+    """What was counted, also by camera, median stage latencies in milliseconds, and the outputs' totals."""
     counts = counters.snapshot()
     totals: dict[str, int] = {}
     for sink in sinks:
@@ -24,6 +24,10 @@ def summarise(counters: Counters, times: StageTimes, sinks: Sequence[Sink]) -> d
         "sink_errors": counts.sink_errors,
         "seconds": round(counts.uptime_s, 3),
         "stage_ms": times.medians(),
+        "sources": {
+            name: {"frames": source.frames, "drops": source.drops, "reconnects": source.reconnects}
+            for name, source in counts.sources.items()
+        },
         **_tiles(counts),
         **totals,
     }
@@ -42,14 +46,21 @@ def as_text(summary: dict[str, Any]) -> str:
     refused = ", ".join(f"{number} by {stage}" for stage, number in summary["sink_errors"].items())
     stages = ", ".join(f"{stage} {median:.1f}" for stage, median in summary["stage_ms"].items())
     tiles = summary.get("tiles")
-    named = ("tiles", "frames", "detections", "drops", "sink_errors", "seconds", "stage_ms")
+    named = ("tiles", "frames", "detections", "drops", "sink_errors", "seconds", "stage_ms", "sources")
     totals = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in summary.items() if name not in named)
     lines = [
         f"{summary['frames']} frames in {summary['seconds']:.1f} s, {summary['detections']} detections",
         f"dropped: {dropped}",
+        *(_camera(name, source) for name, source in summary["sources"].items() if len(summary["sources"]) > 1),
         f"frames refused by outputs: {refused}" if refused else "",
         f"median ms: {stages}" if stages else "",
         f"tiles: {tiles['proposed']} proposed, {tiles['left_out']} of them without time" if tiles else "",
         f"outputs: {totals}" if totals else "",
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _camera(name: str, source: dict[str, Any]) -> str:
+    dropped = ", ".join(f"{number} {cause}" for cause, number in source["drops"].items()) or "none"
+    again = f", lost and back {source['reconnects']} times" if source["reconnects"] else ""
+    return f"  {name}: {source['frames']} frames, dropped: {dropped}{again}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isqrt
 
 import numpy as np
@@ -41,7 +41,10 @@ class Tiled:
         temperature: of the confidences.
         engine: what runs the graphs, as messages state it.
         tiles: None: every part of the frame is treated alike.
+        takes_batches: False.
     """
+
+    takes_batches = False
 
     def __init__(self, mode: str, runner: TileRunner, enlarge: TileRunner | None) -> None:
         self.mode = mode
@@ -68,6 +71,10 @@ class Tiled:
                 found[top : top + tile.height * scale, left : left + tile.width * scale] = probability
         return crop(found, frame.padding, scale)
 
+    def run_batch(self, images: Sequence[RgbImage], times: StageTimes) -> list[NDArray[np.float32]]:
+        """`run`, frame after frame: their tiles are batches already."""
+        return [self.run(image, times) for image in images]
+
     def close(self) -> None:
         """Let go of the engines."""
         self._runner.engine.close()
@@ -93,11 +100,12 @@ class WholeOrTiled:
         open_tiled: for larger ones; called when the first of them comes.
 
     Attributes:
-        mode, scale, threshold, low_threshold, temperature, engine, tiles: see `WholeFrame`.
+        mode, scale, threshold, low_threshold, temperature, engine, tiles, takes_batches: see `WholeFrame`.
     """
 
     def __init__(self, whole: WholeFrame, open_tiled: Callable[[], Tiled]) -> None:
         self.mode, self.scale, self.engine = whole.mode, whole.scale, whole.engine
+        self.takes_batches = whole.takes_batches
         self.threshold, self.low_threshold, self.temperature = whole.threshold, whole.low_threshold, whole.temperature
         self.tiles: TileCounts | None = None
         self._whole = whole
@@ -106,17 +114,26 @@ class WholeOrTiled:
 
     def run(self, image: RgbImage, times: StageTimes) -> NDArray[np.float32]:
         """Find the crack probability of a camera frame; see `WholeFrame.run`."""
-        if image.shape[0] * image.shape[1] * self.scale**2 <= WHOLE_PX:
+        if self._is_small(image):
             return self._whole.run(image, times)
         if self._tiled is None:
             self._tiled = self._open_tiled()
         return self._tiled.run(image, times)
+
+    def run_batch(self, images: Sequence[RgbImage], times: StageTimes) -> list[NDArray[np.float32]]:
+        """See `WholeFrame.run_batch`; frames that are cut go one after another."""
+        if self._is_small(images[0]):
+            return self._whole.run_batch(images, times)
+        return [self.run(image, times) for image in images]
 
     def close(self) -> None:
         """Let go of the engines."""
         self._whole.close()
         if self._tiled is not None:
             self._tiled.close()
+
+    def _is_small(self, image: RgbImage) -> bool:
+        return image.shape[0] * image.shape[1] * self.scale**2 <= WHOLE_PX
 
 
 def core_for(halo: int, scale: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,7 @@ class WholeFrame:
         temperature: of the confidences, of the last graph.
         engine: what runs the graphs, as messages state it.
         tiles: None: every part of the frame is treated alike.
+        takes_batches: several frames may be run at once.
     """
 
     def __init__(self, mode: str, steps: list[Step]) -> None:
@@ -32,6 +35,7 @@ class WholeFrame:
         self.tiles: TileCounts | None = None
         self.scale = int(np.prod([step.graph.output.scale for step in steps]))
         self.engine = names_of(step.engine for step in steps)
+        self.takes_batches = all(step.takes_batches for step in steps)
         last = steps[-1].graph
         assert last.threshold is not None  # the manifest refuses a probability without one
         self.threshold, self.low_threshold, self.temperature = last.threshold, last.low_threshold, last.temperature
@@ -44,17 +48,23 @@ class WholeFrame:
             times: where the stages' latencies go.
 
         Returns:
-            (H * scale, W * scale) float32; valid until the next call.
+            (H * scale, W * scale) float32; the caller's to keep.
 
         Raises:
             ImageError: the frame is larger than the graph takes.
             EngineError: an engine fails.
         """
+        return self.run_batch([image], times)[0]
+
+    def run_batch(self, images: Sequence[RgbImage], times: StageTimes) -> list[NDArray[np.float32]]:
+        """`run` for several frames of one size, at once if `takes_batches`."""
         for step in self.steps[:-1]:
-            with_more_pixels = step.run(image, times)
+            enlarged = step.run_batch(images, times)
             with times.measure(step.stage + ".round"):
-                image = to_uint8(with_more_pixels)
-        return self.steps[-1].run(image, times)
+                images = [to_uint8(image) for image in enlarged]
+        last = self.steps[-1]
+        found = last.run_batch(images, times)
+        return found if last.engine.keeps_outputs else [probability.copy() for probability in found]
 
     def close(self) -> None:
         """Let go of the engines."""

@@ -39,10 +39,10 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "demo": Command("edge_runtime.demo.cli", "find cracks in sample images, over MQTT, with a report", "edge"),
-    "run": Command("edge_runtime.cli", "camera frames in, crack detections out", "edge"),
+    "run": Command("edge_runtime.run.cli", "camera frames in, crack detections out", "edge"),
     "doctor": Command("edge_runtime.doctor", "what this machine can do, what is missing, how to mend it", "edge"),
     "bench": Command(
-        "edge_runtime.bench",
+        "edge_runtime.bench.cli",
         "latency and throughput of a bundle on this device; `bench engines`: of every engine and precision",
         "edge",
         {"engines": "edge_runtime.bench_engines.cli"},

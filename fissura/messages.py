@@ -1,6 +1,8 @@
 """Messages on the wire. JSON, UTF-8; units are in the field names; pixels are camera-frame pixels.
 
-Readers tolerate unknown fields and gate on the major `schema_version`. `fissura/schemas/` holds the JSON schemas.
+Readers tolerate unknown fields and gate on the major `schema_version`. Commands are the exception: they refuse unknown
+fields, because a misspelt one that is passed over in silence would do something else than was asked for.
+`fissura/schemas/` holds the JSON schemas.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from datetime import timezone
 from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from fissura.schema_version import CURRENT, SchemaVersion
 
@@ -100,6 +102,17 @@ class Status(_Message):
     engine: str | None = Field(None, description="what runs the graphs; where another engine was asked for, also why")
 
 
+class SourceTelemetry(BaseModel):
+    """How one camera is doing."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    frames: int = Field(ge=0, description="frames processed")
+    drops: dict[str, int] = Field(description="frames not processed, by cause")
+    frame_age_s: float | None = Field(None, ge=0, description="since the last frame arrived; null before the first")
+    reconnects: int = Field(0, ge=0, description="how often the connection to the camera was made again")
+
+
 class Telemetry(_Message):
     """How the device is doing. Topic `telemetry`; dropped before detections when the spool is full."""
 
@@ -117,6 +130,124 @@ class Telemetry(_Message):
         None, ge=0, description="tiles in which the cheap pass of mode 'cascade' suspected a crack; null in other modes"
     )
     tiles_left_out: int | None = Field(None, ge=0, description="those of them that had no time within the budget")
+    sources: dict[str, SourceTelemetry] | None = Field(None, description="the cameras, by name")
+    paused: bool | None = Field(None, description="whether frames are left out on command")
+    temperatures_c: dict[str, float] | None = Field(None, description="by thermal zone")
+    clocks_mhz: dict[str, float] | None = Field(None, description="of 'cpu' (its fastest core now) and 'gpu'")
+    power_w: dict[str, float] | None = Field(None, description="by supply rail, as the device names it")
+    throttled: bool | None = Field(None, description="whether the device holds its clocks down; null: it does not say")
+    throttle_reason: str | None = Field(None, description="why it is throttled")
+    rss_mb: float | None = Field(None, ge=0, description="memory of the process in use, 10^6 bytes")
 
 
-MESSAGES: dict[str, type[_Message]] = {"detection": Detection, "status": Status, "telemetry": Telemetry}
+class _Command(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    schema_version: SchemaVersion = CURRENT
+    uuid: UUID | None = Field(None, description="a command that comes twice with the same one is carried out once")
+    correlation: str | None = Field(
+        None, max_length=256, description="repeated in the answer, for clients without MQTT 5's correlation data"
+    )
+
+
+class Pause(_Command):
+    """Leave frames out until `resume`."""
+
+    name: Literal["pause"]
+
+
+class Resume(_Command):
+    """Go on after `pause`."""
+
+    name: Literal["resume"]
+
+
+class Threshold(_Command):
+    """Set the crack probability."""
+
+    name: Literal["threshold"]
+    value: float | None = Field(gt=0, lt=1, description="null: the bundle's")
+
+
+class Budget(_Command):
+    """Set the time of a frame, in the modes that have one."""
+
+    name: Literal["budget"]
+    milliseconds: float | None = Field(ge=1, le=3_600_000, description="null: no limit")
+
+
+class Snapshot(_Command):
+    """Publish the newest frame with its cracks drawn in, as a JPEG on the topic `snapshot`."""
+
+    name: Literal["snapshot"]
+    source: str | None = Field(None, max_length=256, description="which camera; null: whichever was last")
+
+
+class Reload(_Command):
+    """Read the configuration file again."""
+
+    name: Literal["reload"]
+
+
+class State(_Command):
+    """Say what is set."""
+
+    name: Literal["state"]
+
+
+Command = Annotated[Pause | Resume | Threshold | Budget | Snapshot | Reload | State, Field(discriminator="name")]
+COMMAND_ADAPTER: TypeAdapter[Command] = TypeAdapter(Command)
+
+
+class AnswerError(BaseModel):
+    """Why a command was not carried out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    found: str
+    expected: str = ""
+    fix: str = Field("", description="what to do")
+
+
+class AnswerState(BaseModel):
+    """What is set, after the command."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    paused: bool
+    threshold: float = Field(gt=0, lt=1)
+    budget_ms: float | None = Field(None, description="time of a frame; null: none")
+    bundle_id: str
+    engine: str
+    sources: tuple[str, ...] = Field(description="names of the cameras")
+
+
+class AnswerSnapshot(BaseModel):
+    """Where the picture is."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    topic: str
+    size_bytes: int = Field(gt=0)
+    width_px: int = Field(gt=0)
+    height_px: int = Field(gt=0)
+
+
+class Answer(_Message):
+    """What became of a command. Topic `answer`, or the command's response topic (MQTT 5)."""
+
+    command: str | None = Field(None, description="its name; null where it could not be read")
+    command_uuid: UUID | None = None
+    correlation: str | None = Field(None, description="the command's field of that name")
+    ok: bool
+    error: AnswerError | None = None
+    state: AnswerState | None = None
+    snapshot: AnswerSnapshot | None = None
+
+
+MESSAGES: dict[str, type[_Message]] = {
+    "detection": Detection,
+    "status": Status,
+    "telemetry": Telemetry,
+    "answer": Answer,
+}

@@ -23,7 +23,7 @@ class Topic:
         sender: who publishes.
         qos: MQTT quality of service.
         retain: whether the broker keeps the last message.
-        max_rate_hz: highest rate in messages a second; None: one a crack, metered by the spool.
+        max_rate_hz: highest rate in messages a second; None: one a crack, metered by the spool, or one a command.
     """
 
     suffix: str
@@ -45,8 +45,11 @@ class Topic:
 DETECTION = Topic("detection", "device", qos=1, retain=False, max_rate_hz=None)
 STATUS = Topic("status", "device", qos=1, retain=True, max_rate_hz=1.0)
 TELEMETRY = Topic("telemetry", "device", qos=1, retain=False, max_rate_hz=1.0)
+COMMAND = Topic("command", "operator", qos=1, retain=False, max_rate_hz=10.0)
+ANSWER = Topic("answer", "device", qos=1, retain=False, max_rate_hz=None)
+SNAPSHOT = Topic("snapshot", "device", qos=1, retain=False, max_rate_hz=None)  # a JPEG, no JSON
 
-TOPICS: dict[str, Topic] = {"detection": DETECTION, "status": STATUS, "telemetry": TELEMETRY}
+TOPICS: dict[str, Topic] = {topic.suffix: topic for topic in (DETECTION, STATUS, TELEMETRY, COMMAND, ANSWER, SNAPSHOT)}
 
 
 def client_id(serial: str, role: Literal["run", "agent"] = "run") -> str:

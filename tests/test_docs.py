@@ -70,7 +70,7 @@ def test_every_kind_of_problem_is_explained() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 def test_commands_in_the_documentation_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in re.findall(r"^\$ (.*)$", text, re.MULTILINE):
         words = shlex.split(line, comments=True)
         if words[0].removeprefix(".venv/bin/") == "fissura":

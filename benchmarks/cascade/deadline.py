@@ -23,10 +23,12 @@ from typing import Any
 import cv2
 
 from edge_runtime.budget import FrameBudget
-from edge_runtime.cli import model_stamp
+from edge_runtime.camera import Camera
 from edge_runtime.counters import Counters
+from edge_runtime.engine_thread import EngineThread
 from edge_runtime.engines import ENGINES
 from edge_runtime.inference import CASCADE_HALO_PX, CASCADE_TILE_PX, TileOptions, open_inference
+from edge_runtime.model import model_of
 from edge_runtime.pipeline import Pipeline, Task
 from edge_runtime.probe import processor
 from edge_runtime.sinks import open_sink
@@ -75,15 +77,19 @@ def run(arguments: argparse.Namespace) -> int:
     counters, times, budget = Counters(), AllTimes(), FrameBudget(arguments.budget_ms)
     with ExitStack() as stack:
         options = TileOptions(arguments.tile, arguments.halo, arguments.batch, arguments.proposal_threshold, budget)
-        inference = open_inference(bundle, "cascade", arguments.engine, {"threads": arguments.threads}, options)
-        stack.callback(inference.close)
+        thread = stack.enter_context(EngineThread())
+        inference = thread.call(
+            lambda: open_inference(bundle, "cascade", arguments.engine, {"threads": arguments.threads}, options)
+        )
+        stack.callback(lambda: thread.call(inference.close))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fissura-deadline-"))
-        context = SinkContext(SERIAL, "deadline", bundle.id, counters, times)
+        model = model_of(bundle, inference)
+        context = SinkContext(SERIAL, "deadline", model.stamp, counters, times)
         sink = open_sink(f"jsonl:{Path(folder) / 'detections.jsonl'}", context)
         stack.callback(sink.close)
         source = open_source(f"folder:{arguments.clip / 'frames'}?loop=true")
-        task = Task(SERIAL, "deadline", model_stamp(bundle, inference))
-        pipeline = Pipeline(source, inference, [sink], task, "every_frame", counters, times, budget)
+        camera = Camera(source, "every_frame")
+        pipeline = Pipeline([camera], model, thread, [sink], Task(SERIAL, "deadline"), counters, times, budget)
         timer = threading.Timer(arguments.seconds, pipeline.stop)
         timer.start()
         stack.callback(timer.cancel)

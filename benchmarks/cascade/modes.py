@@ -104,8 +104,7 @@ class Runner:
             self._budget.start()
         probability = self._inference.run(image, StageTimes())
         if self._budget is not None:
-            self._budget.inference_done()
-            self._budget.finish()
+            self._budget.finish(self._budget.clock())
         ms = (time.perf_counter() - began) * 1e3
         if (missing := self._scale // self._inference.scale) > 1:  # `lr-only` ends at the camera's resolution
             probability = cv2.resize(probability, None, fx=missing, fy=missing, interpolation=cv2.INTER_LINEAR)

@@ -14,18 +14,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edge_runtime.arguments import at_least, check_mission
-from edge_runtime.cli import model_stamp
+from edge_runtime.camera import Camera
 from edge_runtime.counters import Counters, Counts
 from edge_runtime.demo.broker import embedded_broker
 from edge_runtime.demo.report import FrameEntry, write_report
 from edge_runtime.demo.subscriber import Subscriber
+from edge_runtime.engine_thread import EngineThread
 from edge_runtime.inference import Inference, open_inference
+from edge_runtime.model import model_of
 from edge_runtime.mqtt.endpoint import parse_broker
 from edge_runtime.pipeline import Pipeline, Task, run_to_end
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
 from edge_runtime.sources import open_source
-from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
 from fissura import __version__
 from fissura.bundle import Bundle, load_bundle
@@ -59,8 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     serial = f"demo-{secrets.token_hex(4)}"  # a second demo at the same broker is another device
     times = StageTimes()
     with ExitStack() as stack:
-        inference = open_inference(bundle, None, "onnxruntime", {})
-        stack.callback(inference.close)
+        thread = stack.enter_context(EngineThread())
+        inference = thread.call(lambda: open_inference(bundle, None, "onnxruntime", {}))
+        stack.callback(lambda: thread.call(inference.close))
         source = open_source(f"folder:{_image_folder(arguments.images)}?downsample={bundle.manifest.scale}")
         stack.callback(source.close)
         broker = nullcontext(parse_broker(arguments.broker)) if arguments.broker else embedded_broker()
@@ -68,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         folder = stack.enter_context(replacing_folder(arguments.out))
         subscriber = stack.enter_context(Subscriber(host, port, serial, mission))
         print(f"mission {mission}: {_way(bundle, inference)}, MQTT {host}:{port}", flush=True)
-        counts = _stream(arguments, bundle, inference, source, (host, port), folder, times, subscriber)
+        camera = Camera(source, "every_frame", gsd_mm_per_px=arguments.gsd)
+        counts = _stream(bundle, inference, thread, camera, (host, port), folder, times, subscriber)
         received = list(subscriber.received.values())
         facts = {
             "mission": mission,
@@ -93,10 +96,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _stream(
-    arguments: argparse.Namespace,
     bundle: Bundle,
     inference: Inference,
-    source: Source,
+    thread: EngineThread,
+    camera: Camera,
     broker: tuple[str, int],
     folder: Path,
     times: StageTimes,
@@ -104,11 +107,11 @@ def _stream(
 ) -> Counts:
     """Stream the images as a camera would and wait until every message has come back; returns what was counted."""
     serial, mission = subscriber.serial, subscriber.mission_id
-    counters, sinks = Counters(), list[Sink]()
+    counters, sinks = Counters([camera.name]), list[Sink]()
     with tempfile.TemporaryDirectory(prefix="fissura-demo-") as spool_folder:
-        task = Task(serial, mission, model_stamp(bundle, inference, None), gsd_mm_per_px=arguments.gsd)
-        pipeline = Pipeline(source, inference, sinks, task, "every_frame", counters, times)
-        context = SinkContext(serial, mission, bundle.id, counters, times, pipeline.fail, inference.engine)
+        model = model_of(bundle, inference)
+        pipeline = Pipeline([camera], model, thread, sinks, Task(serial, mission), counters, times)
+        context = SinkContext(serial, mission, model.stamp, counters, times, pipeline.fail)
         spool = {"spool": Path(spool_folder) / "spool.sqlite", "version": "3.1.1"}
         host, port = broker
         place = f"[{host}]" if ":" in host else host  # IPv6

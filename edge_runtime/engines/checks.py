@@ -32,8 +32,8 @@ class Port:
     shape: tuple[int | str | None, ...]
 
 
-def check_graph(path: Path, graph: Graph, inputs: Sequence[Port], outputs: Sequence[Port], run: Run) -> None:
-    """Compare a loaded graph with its entry in the manifest.
+def check_graph(path: Path, graph: Graph, inputs: Sequence[Port], outputs: Sequence[Port], run: Run) -> Port:
+    """Compare a loaded graph with its entry in the manifest; returns the image's input.
 
     Args:
         path: of the graph, for the message.
@@ -46,7 +46,14 @@ def check_graph(path: Path, graph: Graph, inputs: Sequence[Port], outputs: Seque
         ModelShapeError: they differ.
         EngineError: the engine cannot run the graph.
     """
-    check_by_running(path, graph, check_ports(path, graph, inputs, outputs), run)
+    image = check_ports(path, graph, inputs, outputs)
+    check_by_running(path, graph, image, run)
+    return image
+
+
+def has_free_batch(image: Port) -> bool:
+    """Whether an image input takes several images at once."""
+    return bool(image.shape) and not isinstance(image.shape[0], int)
 
 
 def check_ports(path: Path, graph: Graph, inputs: Sequence[Port], outputs: Sequence[Port]) -> Port:

@@ -22,12 +22,18 @@ class Engine(Protocol):
     Attributes:
         config_class: its options.
         variants: the precisions below fp32 that it runs.
+        any_thread: it may be built in one thread and run in another, one after the other.
         name: engine and device, as messages state it.
+        takes_batches: the graph takes several images at once.
+        keeps_outputs: every output is an array of its own, which later calls leave alone.
     """
 
     config_class: ClassVar[type[Config]]
     variants: ClassVar[frozenset[VariantName]] = frozenset(get_args(VariantName))
+    any_thread: ClassVar[bool] = False
     name: str
+    takes_batches: bool = False
+    keeps_outputs: bool = False
 
     def run(self, batch: NDArray[np.uint8], statistics: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Run a batch.

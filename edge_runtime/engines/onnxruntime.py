@@ -10,7 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edge_runtime.engines.checks import Port, check_graph
+from edge_runtime.engines.checks import Port, check_graph, has_free_batch
 from edge_runtime.engines.engine import MOST_THREADS, Engine
 from fissura.bundle import Graph
 from fissura.config import Config
@@ -32,6 +32,7 @@ class OnnxRuntimeEngine(Engine):
     """An ONNX file in an ONNX Runtime session."""
 
     config_class: ClassVar[type[Config]] = OnnxRuntimeConfig
+    any_thread: ClassVar[bool] = True
 
     def __init__(self, path: Path, graph: Graph, config: OnnxRuntimeConfig) -> None:
         _check_device(config.device)
@@ -61,7 +62,9 @@ class OnnxRuntimeEngine(Engine):
         self._output = graph.output.name
         self._statistics = graph.statistics
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        check_graph(path, graph, [*map(_port, inputs)], [*map(_port, outputs)], self.run)
+        image = check_graph(path, graph, [*map(_port, inputs)], [*map(_port, outputs)], self.run)
+        self.takes_batches = has_free_batch(image)
+        self.keeps_outputs = True
 
     def run(self, batch: NDArray[np.uint8], statistics: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         feed: dict[str, NDArray[np.generic]] = {self._input: batch}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edge_runtime.engines.checks import Port, check_graph
+from edge_runtime.engines.checks import Port, check_graph, has_free_batch
 from edge_runtime.engines.engine import MOST_THREADS, Engine
 from fissura.bundle import Graph, VariantName
 from fissura.config import Config
@@ -45,6 +45,7 @@ class OpenVinoEngine(Engine):
     """
 
     config_class: ClassVar[type[Config]] = OpenVinoConfig
+    any_thread: ClassVar[bool] = True
     # The portable kind it runs, and computes wrongly: see the measurements of lower precision.
     variants: ClassVar[frozenset[VariantName]] = frozenset(("fp16", "int8-cpu"))
 
@@ -69,7 +70,7 @@ class OpenVinoEngine(Engine):
         inputs = [_port(node, (graph.input.name, graph.statistics)) for node in model.inputs]
         outputs = [_port(node, (graph.output.name,)) for node in model.outputs]
         self._output = next((i for i, port in enumerate(outputs) if port.name == graph.output.name), 0)
-        check_graph(path, graph, inputs, outputs, self.run)
+        self.takes_batches = has_free_batch(check_graph(path, graph, inputs, outputs, self.run))
         self.convolutions = _convolutions(compiled)
         rest = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()  # as it came out
         self.name = f"openvino-cpu {version} {_stated(self.convolutions, PRECISION.get(rest, rest))}"

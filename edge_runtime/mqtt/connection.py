@@ -1,18 +1,19 @@
-"""One connection to a broker. It connects once and never again; all that happens to it is an event in a queue.
+"""One connection to a broker. It connects once and never again; all that happens to it is an event.
 
-Paho's own reconnecting is not used: it has no jitter, resends everything at once and keeps what it sends in memory
-only. Here a lost connection is thrown away, and what was on its way is still in the spool.
+Paho does the protocol, except for our own messages and their acknowledgements, which are the mass of it. The caller's
+thread does the rest: there is no network thread. Paho's own reconnecting is not
+used either: it has no jitter, resends everything at once and keeps what it sends in memory only. Here a lost
+connection is thrown away, and what was on its way is still in the spool.
 """
 
 from __future__ import annotations
 
-import logging
+import math
+import select
 import socket
-import threading
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -22,91 +23,43 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_runtime.mqtt.endpoint import Endpoint
-
-logger = logging.getLogger(__name__)
+from edge_runtime.mqtt.events import Acknowledged, Answered, Ended, Event, Received, Subscribed, Will
+from edge_runtime.mqtt.packets import Puback, encode_publish
+from edge_runtime.mqtt.reasons import FAILURE, PACKET_TOO_LARGE
+from edge_runtime.mqtt.wire import Waker, Wire
 
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 2.0
+LONGEST_WAIT_S = 1.0  # paho has to look at its keep-alive now and then
+LARGEST_PACKET_BYTES = 262144  # that we take; commands are small
+FIRST_MID, LAST_MID = 1000, 65535  # paho counts its own few, from 1 on
 PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a connection."""
-
-    connection: Connection
-
-
-@dataclass(frozen=True)
-class Answered(Event):
-    """The broker's CONNACK.
-
-    Attributes:
-        code: MQTT 5 reason code, 0 for welcome; a 3.1.1 code is translated.
-        reason: in words.
-        receive_maximum: how many unacknowledged messages the broker takes; None: any number.
-        packet_limit_bytes: largest packet that the broker takes; None: any.
-    """
-
-    code: int
-    reason: str
-    receive_maximum: int | None
-    packet_limit_bytes: int | None
-
-
-@dataclass(frozen=True)
-class Acknowledged(Event):
-    """The broker's PUBACK: below 0x80 the broker has the message, from there on it refuses it."""
-
-    mid: int
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Ended(Event):
-    """The connection is no more; the last event of each.
-
-    Attributes:
-        code: MQTT 5 reason code of the broker's DISCONNECT; None: it sent none.
-        reason: in words.
-    """
-
-    code: int | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class Will:
-    """What the broker publishes, retained, when the connection is lost."""
-
-    topic: str
-    payload: bytes
-
-
 class Connection:
-    """A paho client with its network thread.
+    """A paho client, driven by the thread that calls `wait`.
 
     Args:
         endpoint: the broker.
         client_id: identifies the device; a second connection of that id ends the first.
         will: the last will.
-        events: where all that happens goes to.
+        waker: ends a `wait`.
 
     Attributes:
-        ended: set, just before its event, once the connection is no more.
+        ended: set once the connection is no more.
     """
 
-    def __init__(self, endpoint: Endpoint, client_id: str, will: Will, events: SimpleQueue[Event | None]) -> None:
+    def __init__(self, endpoint: Endpoint, client_id: str, will: Will, waker: Waker) -> None:
         self._endpoint = endpoint
-        self._events = events
+        self._waker = waker
+        self._events: list[Event] = []
+        self._subscriptions: dict[int, Sequence[str]] = {}
         self.ended: Ended | None = None
-        self._over = threading.Event()
+        self._mid = LAST_MID
         self._farewell: ReasonCode | None = None
         version = PROTOCOLS[endpoint.version]
         self._is_v5 = version is MQTTProtocolVersion.MQTTv5
         client = _Client(
-            self._on_end,
             CallbackAPIVersion.VERSION2,
             client_id,
             clean_session=None if self._is_v5 else True,
@@ -121,57 +74,119 @@ class Connection:
         if endpoint.tls is not None:
             client.tls_set_context(endpoint.tls)
         client.on_connect = self._on_connect
-        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         self._client = client
 
     def open(self) -> None:
-        """Connect and start the network thread; the broker's answer comes as an event.
+        """Connect; the broker's answer comes as an event.
 
         Raises:
             OSError: the broker cannot be reached; `ssl.SSLError` where encryption fails.
         """
         endpoint = self._endpoint
         if self._is_v5:
-            self._client.connect(endpoint.host, endpoint.port, endpoint.keepalive_s, clean_start=True)
+            limits = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            limits.MaximumPacketSize = LARGEST_PACKET_BYTES
+            self._client.connect(
+                endpoint.host, endpoint.port, endpoint.keepalive_s, clean_start=True, properties=limits
+            )
         else:
             self._client.connect(endpoint.host, endpoint.port, endpoint.keepalive_s)
-        self._client.loop_start()
+        if self._client.wire is None:
+            raise RuntimeError("this version of paho-mqtt makes its socket in another way: install paho-mqtt 2.2")
 
-    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, uuid: str) -> int:
-        """Hand a message to the network thread.
+    def publish(self, topic: str, payload: bytes, *, retain: bool, uuid: str, correlation: bytes | None = None) -> int:
+        """Take a message, to be sent with QoS 1 by the next `wait`.
 
         Returns:
-            Its packet identifier: `Acknowledged` names it. The return code says nothing that is worth knowing: a
-            message given while offline counts as failed and would be sent all the same.
+            Its packet identifier: `Acknowledged` names it.
 
         Raises:
             ValueError: MQTT does not allow the topic or the size.
         """
-        properties = None
-        if self._is_v5:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.UserProperty = ("uuid", uuid)
-        return self._client.publish(topic, payload, qos, retain, properties).mid
+        self._mid = self._mid + 1 if self._mid < LAST_MID else FIRST_MID
+        packet = encode_publish(
+            topic,
+            payload,
+            self._mid,
+            retain=retain,
+            user_property=("uuid", uuid),
+            correlation=correlation,
+            is_v5=self._is_v5,
+        )
+        if self._client.wire is not None:
+            self._client.wire.send(packet)
+        return self._mid
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Ask for the messages of these topics, with QoS 1."""
+        _, mid = self._client.subscribe([(topic, 1) for topic in topics])
+        if mid is not None:
+            self._subscriptions[mid] = topics
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """Send what was given, and wait until something happens, the waker wakes, or the time is over.
+
+        Returns:
+            What has happened, in order.
+        """
+        wire = self._client.wire
+        if self._client.socket() is not None and wire is not None:
+            try:
+                wire.flush()
+                self._exchange(wire, timeout_s)
+                self._client.loop_misc()
+                wire.flush()
+            except OSError as error:
+                self._end(error.strerror or str(error))
+        else:
+            self._waker.clear()
+        if self._client.socket() is None:
+            self._end("connection lost")
+        events, self._events = self._events, []
+        return events
 
     def close(self) -> None:
-        """Say goodbye, so that the broker does not publish the will, and end the network thread."""
+        """Say goodbye, so that the broker does not publish the will."""
+        if (wire := self._client.wire) is not None and self.ended is None:
+            wire.say_farewell(CLOSE_TIMEOUT_S)
         with suppress(OSError):
             self._client.disconnect()
-        if self._client.started and not self._over.wait(CLOSE_TIMEOUT_S):
-            self._tear()
-            if not self._over.wait(CLOSE_TIMEOUT_S):
-                logger.warning("the network thread of %s does not end: left behind", self._endpoint)
-        self._client.on_connect = self._client.on_publish = self._client.on_disconnect = None
+        if wire is not None:
+            wire.close()
 
-    def _tear(self) -> None:
-        """End a thread that waits for a broker which no longer reads."""
-        wire: Any = self._client.socket()
-        with suppress(OSError, AttributeError):
-            wire.shutdown(socket.SHUT_RDWR)
+    def _exchange(self, wire: Wire, timeout_s: float) -> None:
+        poll = select.poll()
+        poll.register(self._waker, select.POLLIN)
+        poll.register(wire, select.POLLIN | (select.POLLOUT if wire.unsent else 0))
+        # Rounded up: rounded down it would spin through the last millisecond.
+        ready = dict(poll.poll(0 if wire.unread else math.ceil(max(0.0, min(timeout_s, LONGEST_WAIT_S)) * 1e3)))
+        if self._waker.fileno() in ready:
+            self._waker.clear()
+        readable = wire.unread or ready.get(wire.fileno(), 0) & ~select.POLLOUT
+        while readable and self._client.loop_read() is MQTTErrorCode.MQTT_ERR_SUCCESS:
+            readable = self._client.socket() is not None and wire.unread
+        if self._client.want_write():
+            self._client.loop_write()
+        if pubacks := wire.take_pubacks():
+            self._acknowledge(pubacks, time.monotonic_ns())
 
-    # Called by the network thread. They only note what happened: slow work here would stall the connection, and an
-    # exception would end the thread (which `Ended` then reports).
+    def _acknowledge(self, pubacks: Sequence[Puback], at_ns: int) -> None:
+        for puback in pubacks:
+            refused = puback.code >= FAILURE
+            self._events.append(
+                Acknowledged(puback.mid, puback.code, _puback_reason(puback.code) if refused else "", at_ns)
+            )
+
+    def _end(self, reason: str) -> None:
+        if self.ended is None:
+            code = self._farewell
+            self.ended = Ended(None if code is None else code.value, reason if code is None else str(code))
+            self._events.append(self.ended)
+
+    # Called by paho, within `wait`. They only note what happened.
 
     def _on_connect(
         self,
@@ -181,9 +196,8 @@ class Connection:
         code: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        self._events.put(
+        self._events.append(
             Answered(
-                self,
                 code.value,
                 str(code),
                 getattr(properties, "ReceiveMaximum", None),
@@ -191,10 +205,27 @@ class Connection:
             )
         )
 
-    def _on_publish(
-        self, client: paho.Client, userdata: Any, mid: int, code: ReasonCode, properties: Properties
+    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # the broker should not have let it pass
+            return
+        self._events.append(
+            Received(
+                topic,
+                bytes(message.payload),
+                message.retain,
+                getattr(message.properties, "ResponseTopic", None),
+                getattr(message.properties, "CorrelationData", None),
+            )
+        )
+
+    def _on_subscribe(
+        self, client: paho.Client, userdata: Any, mid: int, codes: list[ReasonCode], properties: Properties
     ) -> None:
-        self._events.put(Acknowledged(self, mid, code.value, str(code)))
+        topics = self._subscriptions.pop(mid, ())
+        refused = {topic: str(code) for topic, code in zip(topics, codes, strict=False) if code.value >= FAILURE}
+        self._events.append(Subscribed(refused))
 
     def _on_disconnect(
         self,
@@ -207,36 +238,22 @@ class Connection:
         if flags.is_disconnect_packet_from_server:
             self._farewell = code
 
-    def _on_end(self, error: Exception | None) -> None:
-        if error is not None:
-            logger.error("the network thread of %s failed", self._endpoint, exc_info=error)
-        code = self._farewell
-        reason = "connection lost" if code is None else str(code)
-        self.ended = Ended(self, None if code is None else code.value, reason)
-        self._events.put(self.ended)
-        self._over.set()
-
 
 class _Client(paho.Client):
-    """A client whose network thread reports its own end, whatever the cause.
+    """A client whose socket gathers what is read and written."""
 
-    Paho reports the end of a connection only where it notices it; after an exception `is_connected()` stays true.
-    """
-
-    def __init__(self, report_end: Callable[[Exception | None], None], *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.started = False
-        self._report_end = report_end
+        self.wire: Wire | None = None
 
-    def loop_start(self) -> MQTTErrorCode:
-        self.started = True
-        return super().loop_start()
+    def _create_socket(self) -> Any:
+        peer: socket.socket = super()._create_socket()  # type: ignore[assignment]
+        self.wire = Wire(peer)
+        return self.wire
 
-    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
-        try:
-            code = super().loop_forever(timeout, retry_first_connection)
-        except Exception as error:
-            self._report_end(error)
-            return MQTTErrorCode.MQTT_ERR_UNKNOWN
-        self._report_end(None)
-        return code
+
+def _puback_reason(code: int) -> str:
+    try:
+        return str(ReasonCode(PacketTypes.PUBACK, identifier=code))
+    except (KeyError, ValueError):  # not for a PUBACK, says the standard; mosquitto 2.0.11 does not mind
+        return "packet too large" if code == PACKET_TOO_LARGE else f"reason code {code}"

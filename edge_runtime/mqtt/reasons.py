@@ -6,8 +6,11 @@ from edge_runtime.mqtt.endpoint import PASSWORD_VARIABLE, Endpoint
 from fissura.errors import BrokerError
 
 FAILURE = 0x80  # from here on a code is a failure
+PACKET_TOO_LARGE = 0x95
 QUOTA_EXCEEDED = 0x97
 SESSION_TAKEN_OVER = 0x8E
+# Refusals of a message that the same message will meet again: topic, size and format do not change.
+HOPELESS = frozenset({0x90, PACKET_TOO_LARGE, 0x99})
 # Reasons for hanging up that have nothing to do with what we sent: shutting down, busy, keep-alive timeout, taken
 # over, closed by an administrator, moved.
 BROKERS_OWN_REASONS = frozenset({0x8B, 0x89, 0x8D, 0x8E, 0x98, 0x9C, 0x9D})

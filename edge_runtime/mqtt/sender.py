@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+import math
+import select
 import ssl
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 
 from edge_runtime.clock import wall_clock_quality
-from edge_runtime.mqtt.connection import Acknowledged, Answered, Connection, Ended, Event, Will
+from edge_runtime.mqtt.connection import Connection
 from edge_runtime.mqtt.endpoint import Endpoint
+from edge_runtime.mqtt.events import Acknowledged, Answered, Ended, Event, Received, Subscribed, Will
+from edge_runtime.mqtt.notices import Notice, Notices
 from edge_runtime.mqtt.outgoing import Outgoing, backoff_s
 from edge_runtime.mqtt.reasons import BROKERS_OWN_REASONS, FAILURE, SESSION_TAKEN_OVER, refusal
+from edge_runtime.mqtt.wire import Waker
 from edge_runtime.ratelimit import RateLimitedLog
-from edge_runtime.spool import Message, Priority, Spool, SpoolStats
+from edge_runtime.spool import Spool, SpoolStats
+from edge_runtime.spool_row import Message, Priority
 from fissura.errors import BrokerError, SpoolError
 from fissura.messages import Status, Telemetry
 from fissura.topics import STATUS, TELEMETRY, client_id
@@ -51,6 +56,21 @@ class Voice:
     telemetry: Callable[[SpoolStats], Telemetry]
 
 
+@dataclass(frozen=True)
+class Ear:
+    """What the sender listens to on the pipeline's behalf.
+
+    Attributes:
+        topics: to subscribe to on every connect.
+        heard: takes what comes in; called by the sender's thread, so it must be quick.
+        greeting: what to say after the birth, on every connect.
+    """
+
+    topics: tuple[str, ...] = ()
+    heard: Callable[[Received], None] = lambda message: None
+    greeting: Callable[[], Sequence[Notice]] = lambda: ()
+
+
 class Sender:
     """Connects, and connects again for ever; publishes the birth on every connect, then the spool, metered.
 
@@ -59,11 +79,28 @@ class Sender:
         spool: what to send; deletes what the broker has acknowledged.
         voice: what to say besides.
         refused: called, once, when the broker refuses the first connection for a reason that lasts.
+        outgoing: meters the rows.
+        ear: what to listen to.
+
+    Attributes:
+        notices: what goes out beside the spool; `wake` after a `put`.
+        connects: how often the broker has welcomed us.
+        connected: whether the broker takes messages now.
     """
 
-    def __init__(self, endpoint: Endpoint, spool: Spool, voice: Voice, refused: Callable[[BrokerError], None]) -> None:
-        self.outgoing = Outgoing(spool)
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        spool: Spool,
+        voice: Voice,
+        refused: Callable[[BrokerError], None],
+        outgoing: Outgoing | None = None,
+        ear: Ear | None = None,
+    ) -> None:
+        self.outgoing = outgoing or Outgoing(spool)
+        self.notices = Notices()
         self.connects = 0
+        self.connected = False
         self._short_connections = 0
         self._endpoint = endpoint
         self._spool = spool
@@ -71,7 +108,8 @@ class Sender:
         self._refused = refused
         self._topic = STATUS.of(voice.serial)
         self._endless = f"trying again for ever. Does it speak MQTT {endpoint.version}? (--mqtt-version)"
-        self._events: SimpleQueue[Event | None] = SimpleQueue()  # None: look again, something has changed
+        self._ear = ear or Ear()
+        self._waker = Waker()
         self._closing = False
         self._last_words: Status | None = None
         self._quiet = False
@@ -85,8 +123,8 @@ class Sender:
         self._thread.start()
 
     def wake(self) -> None:
-        """There are new rows."""
-        self._events.put(None)
+        """There is something new to send."""
+        self._waker.wake()
 
     @property
     def alive(self) -> bool:
@@ -111,6 +149,8 @@ class Sender:
         self._thread.join(JOIN_TIMEOUT_S)
         if self._thread.is_alive():
             logger.warning("the MQTT sender does not end: left behind")
+        else:
+            self._waker.close()
 
     def _run(self) -> None:
         attempt = 0
@@ -140,7 +180,7 @@ class Sender:
             By how many more steps the next try should wait.
         """
         will = Will(self._topic, self._voice.status("offline", "connection lost").to_json())
-        connection = Connection(self._endpoint, client_id(self._voice.serial), will, self._events)
+        connection = Connection(self._endpoint, client_id(self._voice.serial), will, self._waker)
         try:
             connection.open()
         except ssl.SSLCertVerificationError as error:
@@ -167,7 +207,7 @@ class Sender:
     def _answer(self, connection: Connection) -> Answered | None:
         deadline = time.monotonic() + ANSWER_TIMEOUT_S
         while not self._closing and (rest_s := deadline - time.monotonic()) > 0:
-            for event in self._next_events(connection, rest_s):
+            for event in connection.wait(rest_s):
                 if isinstance(event, Answered):
                     return event
                 if isinstance(event, Ended):
@@ -191,27 +231,60 @@ class Sender:
     def _send(self, connection: Connection, answer: Answered) -> int:
         self.connects += 1
         logger.info("connected to broker %s", self._endpoint)
+        if self._ear.topics:  # before the birth: who reads that may give commands
+            connection.subscribe(self._ear.topics)
         self._say(connection, self._voice.status("online", None))
+        self.notices.put(*self._ear.greeting())
         self.outgoing.opened(answer.receive_maximum, answer.packet_limit_bytes)
-        while not self._closing:
-            ended = connection.ended  # read before the events: what the broker acknowledged until then is among them
-            if ended is None:
-                self._publish_rows(connection)
-            events = self._next_events(connection, self._patience_s() if ended is None else 0)
-            self.outgoing.settle([event for event in events if isinstance(event, Acknowledged)])
-            if ended is not None:
-                return self._lost(ended)
-            self._heartbeat(HEARTBEAT_S)
-        self._say_goodbye(connection)
+        self.connected = True
+        try:
+            while not self._closing:
+                self._publish(connection)
+                self._take_events(connection.wait(self._patience_s()))
+                if connection.ended is not None:
+                    return self._lost(connection.ended)
+                self._heartbeat(HEARTBEAT_S)
+                if self._quiet:  # somebody waits for the spool to be empty
+                    self.outgoing.tidy()
+            self._say_goodbye(connection)
+        finally:
+            self.connected = False
+            self.notices.lost()
+            self.outgoing.tidy()
         return 0
 
+    def _publish(self, connection: Connection) -> None:
+        """What the broker takes at the moment, answers first."""
+        while self.outgoing.room(self.notices.in_flight) > 0 and (notice := self.notices.next()) is not None:
+            mid = connection.publish(
+                notice.topic,
+                notice.payload,
+                retain=notice.retain,
+                uuid=notice.uuid,
+                correlation=notice.correlation,
+            )
+            self.notices.sent(mid, notice)
+        self._publish_rows(connection)
+
+    def _take_events(self, events: Sequence[Event]) -> list[Acknowledged]:
+        answers = [event for event in events if isinstance(event, Acknowledged)]
+        self.outgoing.settle(answers)
+        self.notices.settle(answers)
+        for event in events:
+            if isinstance(event, Received):
+                self._ear.heard(event)
+            elif isinstance(event, Subscribed):
+                for topic, reason in event.refused.items():
+                    self._log.warning(
+                        f"subscribe {topic}", f"the broker does not let us read {topic}: {reason}; allow it there"
+                    )
+        return answers
+
     def _publish_rows(self, connection: Connection) -> None:
-        for row in self.outgoing.ready():
+        for row in self.outgoing.ready(self.notices.in_flight):
             message = row.message
             try:
-                mid = connection.publish(
-                    message.topic, message.payload, qos=message.qos, retain=message.retain, uuid=message.uuid
-                )
+                mid = connection.publish(message.topic, message.payload, retain=message.retain, uuid=message.uuid)
             except ValueError as error:
                 self.outgoing.reject(row, str(error))
             else:
@@ -239,33 +312,20 @@ class Sender:
         mid = self._say(connection, self._last_words)
         deadline = time.monotonic() + FAREWELL_TIMEOUT_S
         while (rest_s := deadline - time.monotonic()) > 0:
-            events = self._next_events(connection, rest_s)
-            answers = [event for event in events if isinstance(event, Acknowledged)]
-            self.outgoing.settle(answers)
+            answers = self._take_events(connection.wait(rest_s))
             if any(answer.mid == mid for answer in answers) or connection.ended is not None:
                 return
 
     def _say(self, connection: Connection, status: Status) -> int:
-        return connection.publish(
-            self._topic, status.to_json(), qos=STATUS.qos, retain=STATUS.retain, uuid=str(status.uuid)
-        )
-
-    def _next_events(self, connection: Connection | None, timeout_s: float) -> list[Event]:
-        """What has happened to this connection, after waiting until something does."""
-        found: list[Event] = []
-        try:
-            item = self._events.get(timeout=max(timeout_s, 0.001))
-            while True:
-                if item is not None and item.connection is connection:
-                    found.append(item)
-                item = self._events.get_nowait()
-        except Empty:
-            return found
+        return connection.publish(self._topic, status.to_json(), retain=STATUS.retain, uuid=str(status.uuid))
 
     def _wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
+        poll = select.poll()
+        poll.register(self._waker, select.POLLIN)
         while not self._closing and (rest_s := deadline - time.monotonic()) > 0:
-            self._next_events(None, rest_s)
+            poll.poll(math.ceil(rest_s * 1e3))
+            self._waker.clear()
             self._heartbeat(OFFLINE_HEARTBEAT_S)
 
     def _patience_s(self) -> float:
@@ -280,6 +340,7 @@ class Sender:
         # Coming online, the long period must not last on.
         self._next_heartbeat = now + period_s if due else min(self._next_heartbeat, now + period_s)
         if due and not self._quiet:
+            self.outgoing.tidy()  # so that it does not count what is delivered
             self._put_heartbeat()
 
     def _put_heartbeat(self) -> None:

@@ -25,13 +25,14 @@ COLOURS: tuple[tuple[int, int, int], ...] = ((230, 159, 0), (86, 180, 233), (0, 
 Box = tuple[int, int, int, int]
 
 
-def annotate(frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]) -> RgbImage:
+def annotate(frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32] | None) -> RgbImage:
     """Draw detections on a copy of their frame.
 
     Args:
         frame: the camera frame; small ones are enlarged by a whole number.
         detections: of this frame.
-        probability: (H*s, W*s) float32; within a crack's outline the pixels above the threshold are tinted.
+        probability: (H*s, W*s) float32; within a crack's outline the pixels above the threshold are tinted. None: no
+            tint.
 
     Returns:
         (H*k, W*k + bar, 3) uint8 RGB, with a line of text below.
@@ -45,7 +46,8 @@ def annotate(frame: Frame, detections: Sequence[Detection], probability: NDArray
     )
     unit = max(1.0, min(canvas.shape[:2]) / LEGIBLE_PX)  # so that text keeps its share of large frames
     outlines = [_outline(detection.crack, enlargement) for detection in detections]
-    _tint(canvas, outlines, detections, probability)
+    if probability is not None:
+        _tint(canvas, outlines, detections, probability)
     thickness = max(1, round(1.5 * unit))
     for number, outline in enumerate(outlines):
         cv2.polylines(canvas, [outline], True, _colour(number), thickness, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -15,17 +15,26 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_runtime.frame import Frame
+from edge_runtime.health.outbox import Outbox
+from edge_runtime.health.telemetry import TelemetryWriter
+from edge_runtime.mqtt.commands import Commands
 from edge_runtime.mqtt.endpoint import MqttConfig, read_endpoint
-from edge_runtime.mqtt.sender import Sender, Voice
+from edge_runtime.mqtt.events import Received
+from edge_runtime.mqtt.home_assistant import birth_topic, discovery
+from edge_runtime.mqtt.latency import CaptureToAck
+from edge_runtime.mqtt.notices import Notice
+from edge_runtime.mqtt.outgoing import PACKET_OVERHEAD_BYTES, Outgoing
+from edge_runtime.mqtt.sender import Ear, Sender, Voice
 from edge_runtime.plugins import Address
 from edge_runtime.ratelimit import RateLimitedLog
 from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
-from edge_runtime.spool import Message, Spool, SpoolLimits, SpoolStats
+from edge_runtime.spool import Spool, SpoolLimits, SpoolStats
+from edge_runtime.spool_row import Message
 from fissura import __version__
 from fissura.config import Config
 from fissura.errors import FissuraError
-from fissura.messages import Detection, Status, Telemetry
-from fissura.topics import DETECTION, check_serial
+from fissura.messages import Detection, Status
+from fissura.topics import COMMAND, DETECTION, STATUS, check_serial
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +48,16 @@ class MqttSinkConfig(MqttConfig):
     spool_mb: float = Field(256, gt=0, description="bound of the message store, 10^6 bytes")
     spool_days: float = Field(30, gt=0, description="age at which a message is dropped")
     max_payload_bytes: int = Field(
-        131072, ge=4096, description="a larger detection goes without its outline; a common limit of brokers"
+        131072,
+        ge=4096,
+        description="a larger detection goes without its outline, a larger snapshot at a lower quality; a common limit "
+        "of brokers",
+    )
+    discovery: Literal["homeassistant"] | None = Field(
+        None, description="describe the device on the broker, so that Home Assistant shows it by itself"
+    )
+    discovery_prefix: str = Field(
+        "homeassistant", pattern=r"^[^+#\x00]{1,128}$", description="topic below which Home Assistant looks"
     )
 
 
@@ -66,15 +84,39 @@ class MqttSink(Sink):
         waiting = self._spool.stats().rows
         if waiting:
             logger.info("%d messages of an earlier run wait in %s", waiting, self._spool.path)
-        voice = Voice(context.serial, self._status, self._telemetry)
-        self._sender = Sender(endpoint, self._spool, voice, context.fail)
+        self._discovery_prefix = config.discovery_prefix if config.discovery else None
+        self._latency = CaptureToAck(context.times)
+        self._commands: Commands | None = None
+        topics: list[str] = []
+        if context.control is not None:
+            room = config.max_payload_bytes - PACKET_OVERHEAD_BYTES
+            self._commands = Commands(context.serial, context.control, self._say, room)
+            topics.append(COMMAND.of(context.serial))
+        if self._discovery_prefix is not None:
+            topics.append(birth_topic(self._discovery_prefix))
+        self._sender = Sender(
+            endpoint,
+            self._spool,
+            Voice(context.serial, self._status, TelemetryWriter(context)),
+            context.fail,
+            Outgoing(self._spool, self._latency.delivered),
+            Ear(tuple(topics), self._heard, self._greeting),
+        )
+        context.on_model.append(self._model_changed)
+        self.outbox = Outbox(
+            self._spool.path, lambda: self._closed or self._spool.stats(), lambda: self._sender.connected
+        )
+        if self._commands is not None:
+            self._commands.start()
         self._sender.start()
 
     def put(self, frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]) -> None:
         self._sender.resume()
         if not detections:
             return
-        self._spool.put([self._message(detection) for detection in detections])
+        messages = [self._message(detection) for detection in detections]
+        self._latency.captured((message.uuid for message in messages), frame.captured_monotonic_ns)
+        self._spool.put(messages)
         self._spooled += len(detections)
         self._sender.wake()
 
@@ -86,6 +128,8 @@ class MqttSink(Sink):
     def close(self, error: FissuraError | None = None) -> None:
         if self._closed is not None:
             return
+        if self._commands is not None:
+            self._commands.close()
         last_words = self._status("offline", "stopped") if error is None else self._status("error", error.found)
         self._sender.close(last_words)
         self._closed = self._spool.stats()
@@ -106,7 +150,33 @@ class MqttSink(Sink):
             "dead_letters": stats.dead_letters,
             "spool_drops": sum(stats.dropped.values()),
             "connects": self._sender.connects,
+            "commands": 0 if self._commands is None else self._commands.done,
+            "commands_refused": 0 if self._commands is None else self._commands.refused,
         }
+
+    def _say(self, *notices: Notice) -> bool:
+        taken = self._sender.notices.put(*notices)
+        self._sender.wake()
+        return taken
+
+    def _heard(self, message: Received) -> None:
+        if self._discovery_prefix is not None and message.topic == birth_topic(self._discovery_prefix):
+            if message.payload == b"online" and not message.retained:
+                self._say(*self._greeting())
+        elif self._commands is not None:
+            self._commands.heard(message)
+
+    def _greeting(self) -> list[Notice]:
+        """What Home Assistant has to hear: who we are, and what is set."""
+        if self._discovery_prefix is None:
+            return []
+        described = discovery(self._context.serial, self._discovery_prefix, commands=self._commands is not None)
+        return [described] if self._commands is None else [described, self._commands.state()]
+
+    def _model_changed(self) -> None:
+        """The retained status names the model."""
+        status = self._status("online", None)
+        self._say(Notice(STATUS.of(self._context.serial), status.to_json(), str(status.uuid), retain=STATUS.retain))
 
     def _message(self, detection: Detection) -> Message:
         payload = detection.to_json()
@@ -124,30 +194,8 @@ class MqttSink(Sink):
             reason=reason,
             mission_id=self._context.mission_id,
             version=__version__,
-            bundle_id=self._context.bundle_id,
-            engine=self._context.engine,
-        )
-
-    def _telemetry(self, spool: SpoolStats) -> Telemetry:
-        counts = self._context.counters.snapshot()
-        left_out = None
-        if counts.tiles_proposed is not None and counts.tiles_refined is not None:
-            left_out = counts.tiles_proposed - counts.tiles_refined
-        return Telemetry(
-            serial=self._context.serial,
-            sent_utc=datetime.now(timezone.utc),
-            mission_id=self._context.mission_id,
-            uptime_s=counts.uptime_s,
-            frames=counts.frames,
-            frames_per_second=counts.frames_per_second,
-            drops=counts.drops,
-            frame_age_s=counts.frame_age_s,
-            detections=counts.detections,
-            spool_rows=spool.rows,
-            spool_bytes=spool.bytes,
-            stage_ms=self._context.times.medians(),
-            tiles_proposed=counts.tiles_proposed,
-            tiles_left_out=left_out,
+            bundle_id=self._context.model.bundle_id,
+            engine=self._context.model.engine,
         )
 
 

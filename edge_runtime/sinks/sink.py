@@ -10,12 +10,14 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.control import Control
 from edge_runtime.counters import Counters
 from edge_runtime.frame import Frame
+from edge_runtime.health.outbox import Outbox
 from edge_runtime.stages import StageTimes
 from fissura.config import Config
 from fissura.errors import FissuraError
-from fissura.messages import Detection
+from fissura.messages import Detection, ModelStamp
 
 
 class Deadline:
@@ -42,27 +44,35 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
 
-@dataclass(frozen=True)
+@dataclass
 class SinkContext:
     """What the run tells every output.
 
     Attributes:
         serial: of the device.
         mission_id: of the run.
-        bundle_id: of the model.
+        model: that looks at the frames; may change in a run.
         counters: what the pipeline has done so far, for telemetry.
         times: latencies of the stages, for telemetry.
         fail: ends the run with an error, from any thread.
-        engine: what runs the graphs, as messages state it.
+        control: what remote commands may do; None: no commands are taken.
+        on_model: called, from any thread, when another model has taken over.
     """
 
     serial: str
     mission_id: str
-    bundle_id: str
+    model: ModelStamp
     counters: Counters = field(default_factory=Counters)
     times: StageTimes = field(default_factory=StageTimes)
     fail: Callable[[FissuraError], None] = lambda error: None
-    engine: str | None = None
+    control: Control | None = None
+    on_model: list[Callable[[], None]] = field(default_factory=list)
+
+    def model_changed(self, stamp: ModelStamp) -> None:
+        """Tell every output that asked for it."""
+        self.model = stamp
+        for call in self.on_model:
+            call()
 
 
 class Sink(Protocol):
@@ -71,10 +81,12 @@ class Sink(Protocol):
     Attributes:
         config_class: the options of its address.
         stage: name of its latency in the stage times.
+        outbox: the message store of an output that has one, for those who look after the run's health.
     """
 
     config_class: ClassVar[type[Config]]
     stage: ClassVar[str]
+    outbox: Outbox | None = None
 
     def put(self, frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]) -> None:
         """Take the detections of a frame, none of them included.

@@ -29,9 +29,9 @@ def test_what_comes_after_the_inference_is_held_back_from_the_second_frame_on() 
         assert abs(budget.left_ms() - expected) < 1e-6
         clock.pass_ms(20)
         assert abs(budget.left_ms() - (expected - 20)) < 1e-6
-        budget.inference_done()
+        inferred_s = clock()
         clock.pass_ms(30)
-        budget.finish()
+        budget.finish(inferred_s)
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 1e3), st.integers(1, 16)), min_size=1, max_size=50), st.floats(-50, 1e4))

@@ -127,9 +127,9 @@ def test_budget_is_held_and_follows_the_device(cascade_bundle: Path) -> None:
         for seed in range(8):
             budget.start()
             cascade.run(pavement(seed, width=320, height=240), StageTimes())
-            budget.inference_done()
+            inferred_s = metered.clock()
             metered.now += 0.01  # decoding and outputs
-            budget.finish()
+            budget.finish(inferred_s)
             assert cascade.tiles is not None
             assert cascade.tiles.proposed > 20
             done.append(cascade.tiles.refined)

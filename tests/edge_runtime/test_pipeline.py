@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_runtime.cli import model_stamp
+from edge_runtime.camera import Camera
 from edge_runtime.counters import Counters
+from edge_runtime.engine_thread import EngineThread
 from edge_runtime.frame import EndOfStream, Frame, Timeout
 from edge_runtime.inference import Inference, open_inference
 from edge_runtime.masks import Region
+from edge_runtime.model import model_of
 from edge_runtime.pipeline import Pipeline, Task, run_to_end
 from edge_runtime.sinks.sink import Deadline, Sink
 from edge_runtime.slot import Policy
@@ -37,6 +39,7 @@ class Script(Source):
 
     config_class: ClassVar[type[Config]] = Config
     live: ClassVar[bool] = False
+    name = "front"
 
     def __init__(self, items: Sequence[object], pause_s: float = 0.0) -> None:
         self._items = iter(items)
@@ -108,22 +111,27 @@ class Run:
         *sinks: Collect,
         policy: Policy = "every_frame",
         pause_s: float = 0.0,
-        **task: object,
+        threshold: float | None = None,
+        region: Region | None = None,
+        gsd: float | None = None,
+        **task: float,
     ) -> None:
         self.counters, self.times = Counters(), StageTimes()
         self.sinks = sinks or (Collect(),)
+        self.thread = EngineThread()
         self.pipeline = Pipeline(
-            Script(items, pause_s),
-            inference,
+            [Camera(Script(items, pause_s), policy, region=region, gsd_mm_per_px=gsd)],
+            model_of(load_bundle(bundle), inference, threshold),
+            self.thread,
             self.sinks,
-            Task(**{"serial": "s1", "mission_id": "m1", "model": model_stamp(load_bundle(bundle), inference), **task}),  # type: ignore[arg-type]
-            policy,
+            Task("s1", "m1", **task),  # type: ignore[arg-type]
             self.counters,
             self.times,
         )
 
     def to_end(self, **options: object) -> Run:
-        run_to_end(self.pipeline, self.sinks, Deadline(1), **options)  # type: ignore[arg-type]
+        with self.thread:
+            run_to_end(self.pipeline, self.sinks, Deadline(1), **options)  # type: ignore[arg-type]
         return self
 
     @property
@@ -136,7 +144,7 @@ class Run:
 
 
 def test_every_crack_of_every_frame_is_a_detection(inference: Inference, bundle: Path) -> None:
-    run = Run(inference, bundle, [frame(0), Timeout(), frame(1, gsd=3.0)], gsd_mm_per_px=1.5).to_end()
+    run = Run(inference, bundle, [frame(0), Timeout(), frame(1, gsd=3.0)], gsd=1.5).to_end()
     (sink,) = run.sinks
     assert [d.frame.sequence for d in sink.detections] == [0, 0, 1, 1]
     assert len({d.uuid for d in sink.detections} | {d.event_id for d in sink.detections}) == 8
@@ -163,8 +171,7 @@ def test_hysteresis_and_temperature_are_the_bundle_s_and_another_threshold_moves
             calibrated(folder, low_threshold=low, temperature=temperature)
         inference = open_inference(load_bundle(folder), "fused", "onnxruntime", {"threads": 1})
         for threshold in (None, 0.6, 0.99):
-            stamp = model_stamp(load_bundle(folder), inference, threshold)
-            run = Run(inference, folder, [frame(0, faint)], model=stamp).to_end()
+            run = Run(inference, folder, [frame(0, faint)], threshold=threshold).to_end()
             found[name, threshold] = run.sinks[0].detections
         inference.close()
     length = {key: sum(d.crack.length_px for d in detections) for key, detections in found.items()}
@@ -292,7 +299,7 @@ def test_a_source_that_hangs_does_not_keep_the_run_from_ending(
     began = time.monotonic()
     run.to_end()
     assert time.monotonic() - began < 2
-    assert not run.pipeline.source_is_free
+    assert [camera.name for camera in run.pipeline.hung] == ["front"]
 
 
 @pytest.mark.parametrize(

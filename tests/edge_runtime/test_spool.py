@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge_runtime import spool as spool_module
-from edge_runtime.spool import Message, Priority, Spool, SpoolLimits
+from edge_runtime.spool import Spool, SpoolLimits
+from edge_runtime.spool_row import Message, Priority
 from fissura.errors import SpoolError
 
 
@@ -277,7 +278,7 @@ def test_a_full_disk_raises_and_leaves_the_spool_usable(tmp_path: Path) -> None:
 def test_killed_in_mid_burst_every_reported_put_is_there(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     code = (
-        "import sys, pathlib, uuid; from edge_runtime.spool import Spool, Message\n"
+        "import sys, pathlib, uuid; from edge_runtime.spool import Spool; from edge_runtime.spool_row import Message\n"
         "s = Spool(pathlib.Path(sys.argv[1]))\n"
         "while True:\n"
         "    m = Message(str(uuid.uuid4()), 't', b'x' * 500); s.put([m]); print(m.uuid, flush=True)\n"

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fissura.messages import MESSAGES, Detection, Status
+from fissura.messages import (
+    COMMAND_ADAPTER,
+    MESSAGES,
+    Budget,
+    Detection,
+    Pause,
+    Snapshot,
+    Status,
+    Threshold,
+)
 from fissura.topics import TOPICS
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "messages"
@@ -20,8 +29,10 @@ def kind_of(path: Path) -> str:
     return path.stem.split("-")[0]
 
 
-def test_every_message_has_golden_files_of_version_1_0() -> None:
-    assert {kind_of(path) for path in GOLDEN_FILES if path.parent.name == "1.0"} == set(MESSAGES)
+def test_every_message_has_golden_files_of_the_version_that_brought_it() -> None:
+    first = {kind_of(path): path.parent.name for path in reversed(GOLDEN_FILES)}
+    assert first == {"detection": "1.0", "status": "1.0", "telemetry": "1.0", "answer": "1.3"}
+    assert set(first) == set(MESSAGES)
 
 
 @pytest.mark.parametrize("path", GOLDEN_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -82,5 +93,40 @@ def test_every_message_gets_its_own_uuid() -> None:
     assert len({Status(serial="s", state="online").uuid for _ in range(100)}) == 100
 
 
-def test_messages_and_topics_are_the_same_set() -> None:
-    assert set(MESSAGES) == set(TOPICS)
+def test_every_topic_has_a_message_a_command_or_a_picture() -> None:
+    assert {*MESSAGES, "command", "snapshot"} == set(TOPICS)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('{"name": "pause"}', Pause),
+        ('{"name": "threshold", "value": 0.25, "correlation": "c"}', Threshold),
+        ('{"name": "threshold", "value": null}', Threshold),
+        ('{"name": "budget", "milliseconds": 40}', Budget),
+        ('{"name": "snapshot", "source": "front", "uuid": "4d9c1b4e-8a6d-4e7c-9d53-0e4b8ed24a11"}', Snapshot),
+        ('{"name": "snapshot", "schema_version": "1.9"}', Snapshot),
+    ],
+)
+def test_commands_are_told_apart_by_their_name(text: str, kind: type) -> None:
+    assert type(COMMAND_ADAPTER.validate_json(text)) is kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "threshold"}',  # back to the bundle's is said, not left out
+        '{"name": "threshold", "value": 0.3, "vaule": 0.4}',
+        '{"name": "threshold", "value": "0.3"}',
+        '{"name": "threshold", "value": true}',
+        '{"name": "threshold", "value": 1}',
+        '{"name": "threshold", "value": NaN}',
+        '{"name": "budget", "milliseconds": 1e999}',
+        '{"name": "pause", "schema_version": "2.0"}',
+        '{"name": "fly"}',
+        "[]",
+    ],
+)
+def test_what_is_no_command_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        COMMAND_ADAPTER.validate_json(text)

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from fissura.messages import MESSAGES
-from fissura.schemas import FOLDER, message_schema, schema_text
+from fissura.schemas import FOLDER, SCHEMAS, command_schema, message_schema, schema_text
 from tests.fissura.test_messages import GOLDEN, GOLDEN_FILES, kind_of
 
 
@@ -19,7 +19,7 @@ def validate(name: str, values: Any) -> None:
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(values)
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_committed_schema_is_the_generated_one(name: str) -> None:
     committed = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
     assert committed == schema_text(name), "run `python -m fissura.schemas`"
@@ -50,6 +50,21 @@ def test_schema_refuses_what_the_model_refuses(change: dict[str, Any]) -> None:
         validate("detection", values)
 
 
+@pytest.mark.parametrize(
+    ("command", "is_one"),
+    [
+        ({"name": "pause"}, True),
+        ({"name": "threshold", "value": None}, True),
+        ({"name": "threshold"}, False),
+        ({"name": "threshold", "value": 0.4, "vaule": 0.4}, False),
+        ({"name": "budget", "milliseconds": 0}, False),
+        ({"name": "fly"}, False),
+    ],
+)
+def test_the_schema_of_commands_refuses_what_the_device_refuses(command: dict[str, Any], is_one: bool) -> None:
+    assert Draft202012Validator(command_schema()).is_valid(command) == is_one
+
+
 def test_without_uuid_a_reader_cannot_deduplicate() -> None:
     values = json.loads((GOLDEN / "1.0" / "status-online.json").read_text())
     del values["uuid"]
@@ -60,5 +75,5 @@ def test_without_uuid_a_reader_cannot_deduplicate() -> None:
 def test_the_module_writes_every_schema(tmp_path: Path) -> None:
     code = "import sys, pathlib, fissura.schemas as s; print(*s.write_schemas(pathlib.Path(sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert {Path(name).stem for name in done.stdout.split()} == set(MESSAGES)
+    assert {Path(name).stem for name in done.stdout.split()} == {*MESSAGES, "command"}
     assert (tmp_path / "detection.json").read_text() == (FOLDER / "detection.json").read_text()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fissura.errors import ConfigError
-from fissura.topics import DETECTION, STATUS, TELEMETRY, TOPICS, check_serial, client_id
+from fissura.topics import DETECTION, STATUS, TOPICS, check_serial, client_id
 
 
 def test_topics_hang_below_version_and_serial() -> None:
@@ -13,13 +13,15 @@ def test_topics_hang_below_version_and_serial() -> None:
         "detection": "fissura/v1/truck-07/detection",
         "status": "fissura/v1/truck-07/status",
         "telemetry": "fissura/v1/truck-07/telemetry",
+        "command": "fissura/v1/truck-07/command",
+        "answer": "fissura/v1/truck-07/answer",
+        "snapshot": "fissura/v1/truck-07/snapshot",
     }
 
 
 def test_only_the_status_is_retained_and_nothing_is_fire_and_forget() -> None:
-    assert STATUS.retain
-    assert not DETECTION.retain
-    assert not TELEMETRY.retain
+    assert [topic for topic in TOPICS.values() if topic.retain] == [STATUS]
+    assert [topic.suffix for topic in TOPICS.values() if topic.sender == "operator"] == ["command"]
     assert {topic.qos for topic in TOPICS.values()} == {1}
 
 

@@ -134,6 +134,7 @@ class TensorRtEngine(Engine):
                 raise
             raise EngineError(f"TensorRT failed unexpectedly: {type(error).__name__}: {error}") from error
         self.convolutions = Counter(layers.values())
+        self.takes_batches = self._plan.profile.largest[0] > 1
         precision = config.precision or self._graph.precision
         self.name = f"tensorrt {version_text(library_version(trt))} {precision} {device.name}"
 
@@ -194,6 +195,7 @@ class TensorRtEngine(Engine):
         from edge_runtime.engines.onnxruntime import OnnxRuntimeConfig, OnnxRuntimeEngine
 
         self._instead = OnnxRuntimeEngine(self._path, self._graph, OnnxRuntimeConfig(threads=self._config.threads))
+        self.takes_batches, self.keeps_outputs = self._instead.takes_batches, self._instead.keeps_outputs
         reason = " ".join(error.found.split())
         if len(reason) > LONGEST_REASON:
             reason = reason[: LONGEST_REASON - 3] + "..."

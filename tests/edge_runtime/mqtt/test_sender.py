@@ -24,7 +24,8 @@ from edge_runtime.local_broker import LocalBroker
 from edge_runtime.mqtt.connection import Connection
 from edge_runtime.mqtt.endpoint import Endpoint, MqttConfig, Version, read_endpoint
 from edge_runtime.mqtt.sender import Sender, Voice
-from edge_runtime.spool import Message, Spool, SpoolLimits, SpoolStats
+from edge_runtime.spool import Spool, SpoolLimits, SpoolStats
+from edge_runtime.spool_row import Message
 from fissura.errors import BrokerError
 from fissura.messages import Status, Telemetry
 from fissura.topics import TELEMETRY
@@ -118,6 +119,7 @@ def test_what_is_on_its_way_is_metered(tmp_path: Path, make_broker: MakeBroker) 
     bench.close()
 
 
+@pytest.mark.slow
 def test_a_broker_that_hangs_is_noticed_and_everything_is_sent_when_it_goes_on(
     tmp_path: Path, broker: LocalBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -156,25 +158,25 @@ def test_a_broker_that_hangs_does_not_keep_us_from_ending(tmp_path: Path, broker
     subscriber.close()
 
 
-def test_an_exception_in_the_network_thread_is_reported_and_mended(
+def test_an_exception_while_reading_is_reported_and_mended(
     tmp_path: Path, broker: LocalBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failures = iter([RuntimeError("a callback fails")])
-    answer = Connection._on_publish
+    failures = iter([RuntimeError("an event fails")])
+    answer = Connection._acknowledge
 
     def fail_once(self: Connection, *words: object) -> None:
         for failure in failures:
             raise failure
         answer(self, *words)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Connection, "_on_publish", fail_once)
+    monkeypatch.setattr(Connection, "_acknowledge", fail_once)
     bench = Bench(tmp_path, _endpoint(broker.port))
     bench.put(*[_json(n) for n in range(5)])
     bench.sender.start()
     assert wait_until(lambda: bench.spool.empty())
-    assert "a callback fails" in caplog.text
+    assert "an event fails" in caplog.text
     assert bench.sender.connects == 2
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("paho") and thread.is_alive()][1:]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("paho")]
     bench.close()
 
 
@@ -239,7 +241,7 @@ def test_a_broker_that_hangs_up_right_after_its_welcome_is_tried_again(
 
     def open_slowly(self: Connection) -> None:  # so that the sender sees the welcome and the end together
         open_at_once(self)
-        assert wait_until(lambda: self._events.qsize() >= 2)
+        time.sleep(0.2)
 
     monkeypatch.setattr(Connection, "open", open_slowly)
     greeter = Greeter()

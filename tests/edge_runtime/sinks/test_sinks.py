@@ -24,7 +24,8 @@ from fissura.imaging.images import read_rgb
 from fissura.messages import CrackGeometry, Detection, ModelStamp
 from tests.edge_runtime.conftest import pavement
 
-CONTEXT = SinkContext("s1", "m1", "0" * 64)
+MODEL = ModelStamp(name="tiny", bundle_id="0" * 64, mode="fused", engine="onnxruntime", threshold=0.5)
+CONTEXT = SinkContext("s1", "m1", MODEL)
 PROBABILITY = np.zeros((144, 192), np.float32)
 PROBABILITY[40:80, 40:46] = 1
 

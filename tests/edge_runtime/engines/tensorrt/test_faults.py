@@ -15,9 +15,9 @@ import numpy as np
 import psutil
 import pytest
 
-from edge_runtime.cli import model_stamp
 from edge_runtime.engines.tensorrt.engine import TensorRtEngine
 from edge_runtime.inference import open_inference
+from edge_runtime.model import model_of
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.mqtt import MqttSink
 from edge_runtime.sinks.sink import SinkContext
@@ -272,9 +272,9 @@ def test_every_message_says_why(vendor: Vendor, tmp_path: Path) -> None:
     vendor.use(FAKE_GPU_COUNT="0")
     bundle = load_bundle(make_bundle(tmp_path / "bundle", roles=("segmentation",)))
     inference = open_inference(bundle, None, "tensorrt", {"cache": vendor.cache, "threads": 1})
-    stamp = model_stamp(bundle, inference)
+    stamp = model_of(bundle, inference).stamp
     assert "onnxruntime-cpu" in stamp.engine and "(no tensorrt: " in stamp.engine
-    context = SinkContext("s1", "m1", bundle.id, engine=inference.engine)
+    context = SinkContext("s1", "m1", stamp)
     sink = open_sink(f"mqtt://127.0.0.1:1?spool={tmp_path / 'spool.sqlite'}", context)
     assert isinstance(sink, MqttSink)
     assert sink._status("online", None).engine == stamp.engine

@@ -1,0 +1,253 @@
+"""A run that is changed while it runs: no frame is lost, and what is wrong changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_runtime.budget import FrameBudget
+from edge_runtime.camera import Camera
+from edge_runtime.counters import Counters
+from edge_runtime.engine_thread import EngineThread
+from edge_runtime.frame import EndOfStream, Frame, Timeout
+from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.run.config import RunConfig
+from edge_runtime.run.live import LiveControl
+from edge_runtime.run.loading import ModelLoader
+from edge_runtime.sinks.sink import Deadline
+from edge_runtime.slot import Policy
+from edge_runtime.sources.source import Source
+from edge_runtime.stages import StageTimes
+from fissura.bundle import MANIFEST_NAME, load_bundle
+from fissura.config import Config, parse_config
+from fissura.errors import BundleError, ConfigError, SourceError, UsageError
+from fissura.messages import ModelStamp
+from tests.bundles import CASCADE_ROLES, make_bundle
+from tests.edge_runtime.test_pipeline import Collect, frame
+from tests.mosquitto import start_run, wait_until
+
+
+class Endless(Source):
+    """A hundred frames a second, for ever."""
+
+    config_class: ClassVar[type[Config]] = Config
+    live: ClassVar[bool] = False
+    name = "front"
+
+    def __init__(self) -> None:
+        self._sequence = 0
+
+    def read(self) -> Frame | Timeout | EndOfStream:
+        time.sleep(0.01)
+        self._sequence += 1
+        return frame(self._sequence - 1)
+
+    def close(self) -> None:
+        pass
+
+
+class Cam(Endless):
+    live: ClassVar[bool] = True
+
+
+class Live:
+    """A pipeline in a thread, with its control."""
+
+    def __init__(self, source: Source, policy: Policy, **settings: object) -> None:
+        self.settings: dict[str, object] = {"source": "synth:", "sink": "jsonl:x", "threads": 1, **settings}
+        self.sink, self.counters, self.models = Collect(), Counters(["front"]), list[ModelStamp]()
+        config = self.config()
+        budget = FrameBudget(None) if config.mode == "cascade" else None
+        self.thread = EngineThread()
+        loader = ModelLoader(self.thread, budget)
+        model = loader.open(config)
+        camera = Camera(source, policy)
+        self.pipeline = Pipeline(
+            [camera], model, self.thread, [self.sink], Task("s1", "m1"), self.counters, StageTimes(), budget
+        )
+        self.control = LiveControl(self.pipeline, loader, config, self.config, budget, self.models.append)
+        self._running = threading.Thread(target=run_to_end, args=(self.pipeline, [self.sink], Deadline(1)))
+        self._running.start()
+
+    def config(self) -> RunConfig:
+        return parse_config(RunConfig, self.settings, origin="test")
+
+    def frames(self, more: int) -> None:
+        """Wait until so many more frames were looked at."""
+        before = len(self.sink.frames)
+        assert wait_until(lambda: len(self.sink.frames) >= before + more)
+
+    def end(self) -> None:
+        self.pipeline.stop()
+        self._running.join(30)
+        self.thread.call(self.pipeline.model.inference.close)
+        self.thread.close()
+
+
+@pytest.fixture
+def live(bundle: Path) -> Iterator[Callable[..., Live]]:
+    started: list[Live] = []
+
+    def start(source: Source | None = None, policy: Policy = "every_frame", **settings: object) -> Live:
+        started.append(Live(source or Endless(), policy, **{"bundle": bundle, **settings}))
+        started[-1].frames(2)
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def test_another_threshold_counts_from_the_next_frame_on(live: Callable[..., Live]) -> None:
+    run = live()
+    run.control.set_threshold(0.999999)
+    run.frames(5)
+    assert run.control.state().threshold == 0.999999
+    found = len(run.sink.detections)
+    run.frames(5)
+    assert len(run.sink.detections) == found
+    run.control.set_threshold(None)
+    run.frames(5)
+    assert run.sink.detections[-1].model.threshold == 0.5
+    with pytest.raises(UsageError, match=r"threshold 1\.5"):
+        run.control.set_threshold(1.5)
+
+
+def test_pausing_drops_a_cameras_frames_and_makes_files_wait(live: Callable[..., Live]) -> None:
+    camera, file = live(Cam(), "latest"), live()
+    for run in (camera, file):
+        run.control.pause()
+        time.sleep(0.3)  # what was in flight comes out
+        done = len(run.sink.frames)
+        time.sleep(0.3)
+        assert len(run.sink.frames) == done and run.control.state().paused
+        assert run.counters.snapshot().paused
+        run.control.resume()
+        run.frames(3)
+    assert camera.counters.snapshot().drops["paused"] > 5
+    assert file.counters.snapshot().drops == {}
+    sequences = [f.sequence for f in file.sink.frames]
+    assert sequences == list(range(len(sequences)))
+
+
+def test_a_snapshot_is_a_picture_of_the_newest_frame(live: Callable[..., Live]) -> None:
+    run = live()
+    picture = cv2.imdecode(np.frombuffer(run.control.snapshot(), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[1] == 96 * 8 and picture.std() > 5
+    assert run.control.snapshot("front")
+    with pytest.raises(SourceError, match="no camera 'rear'"):
+        run.control.snapshot("rear")
+
+
+def test_a_budget_can_be_set_in_mode_cascade_only(live: Callable[..., Live], tmp_path: Path) -> None:
+    cascade = live(bundle=make_bundle(tmp_path / "cascade", roles=CASCADE_ROLES), mode="cascade", tile=16)
+    assert cascade.counters.snapshot().tiles_refined == cascade.counters.snapshot().tiles_proposed
+    cascade.control.set_budget(1)
+    cascade.frames(10)
+    counts = cascade.counters.snapshot()
+    assert counts.tiles_proposed is not None and counts.tiles_refined is not None
+    assert counts.tiles_refined < counts.tiles_proposed
+    assert cascade.control.state().budget_ms == 1
+    with pytest.raises(UsageError, match="1 ms or more"):
+        cascade.control.set_budget(0)
+    with pytest.raises(UsageError, match="a budget in mode 'fused'"):
+        live().control.set_budget(20)
+
+
+def other_bundle(bundle: Path, folder: Path) -> Path:
+    """The same graphs by another name: another bundle."""
+    shutil.copytree(bundle, folder)
+    document = json.loads((folder / MANIFEST_NAME).read_text())
+    document["name"] = "another"
+    (folder / MANIFEST_NAME).write_text(json.dumps(document))
+    return folder
+
+
+def test_another_bundle_takes_over_between_two_frames(live: Callable[..., Live], bundle: Path, tmp_path: Path) -> None:
+    run = live()
+    first = run.pipeline.model.stamp.bundle_id
+    run.settings["bundle"] = other_bundle(bundle, tmp_path / "other")
+    run.control.reload()
+    second = run.control.state().bundle_id
+    assert second != first and [stamp.bundle_id for stamp in run.models] == [second]
+    run.frames(5)
+    sequences = [f.sequence for f in run.sink.frames]
+    assert sequences == list(range(len(sequences))) and run.counters.snapshot().drops == {}
+    ids = [detection.model.bundle_id for detection in run.sink.detections]
+    assert set(ids) == {first, second} and ids == sorted(ids, key=[first, second].index)
+
+
+def test_a_bundle_that_was_replaced_in_its_place_is_seen(
+    live: Callable[..., Live], bundle: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "active"
+    place.symlink_to(bundle)
+    run = live(bundle=place)
+    (tmp_path / "new").symlink_to(other_bundle(bundle, tmp_path / "other"))
+    (tmp_path / "new").replace(place)
+    run.control.reload()
+    assert run.control.state().bundle_id == load_bundle(place).id != load_bundle(bundle).id
+
+
+def test_what_cannot_be_taken_over_changes_nothing(live: Callable[..., Live], bundle: Path, tmp_path: Path) -> None:
+    run = live()
+    before = run.control.state()
+    for change, kind, found in (
+        ({"min_length": 50, "serial": "other"}, ConfigError, "min_length, serial cannot change"),
+        ({"bundle": tmp_path / "nowhere"}, BundleError, "is no bundle"),
+        ({"mode": "cascade"}, BundleError, "cannot run in mode 'cascade'"),
+        ({"threshold": 7}, ConfigError, "less than 1"),
+        ({"budget_ms": 20}, ConfigError, "mode cascade"),
+    ):
+        kept = dict(run.settings)
+        run.settings.update(change)
+        with pytest.raises(kind, match=found):
+            run.control.reload()
+        run.settings = kept
+    assert run.control.state() == before and run.models == []
+    run.frames(3)
+    run.settings["threshold"] = 0.7  # and the next good one does
+    run.control.reload()
+    assert run.control.state().threshold == 0.7
+
+
+def test_sighup_reads_the_file_again_without_a_lost_frame(bundle: Path, images: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    lines = f"source: folder:{images}?fps=50&loop=true\nsink: 'jsonl:{tmp_path / 'x'}'\nthreads: 1\njson: true\n"
+    path.write_text(f"bundle: {bundle}\n{lines}")
+    process = start_run("--config", str(path))
+
+    def found() -> list[dict[str, object]]:
+        return (
+            [json.loads(line) for line in (tmp_path / "x").read_text().splitlines()]
+            if (tmp_path / "x").exists()
+            else []
+        )
+
+    assert wait_until(lambda: len(found()) > 10)
+    other = other_bundle(bundle, tmp_path / "other")
+    path.write_text(f"bundle: {other}\nthreshold: 0.55\n{lines}")
+    process.send_signal(signal.SIGHUP)
+    assert wait_until(lambda: found()[-1]["model"]["name"] == "another")  # type: ignore[index]
+    path.write_text("bundle: nonsense: [\n")
+    process.send_signal(signal.SIGHUP)
+    seen = len(found())
+    assert wait_until(lambda: len(found()) > seen + 10)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "has taken over" in err and "the run goes on as it was" in err and "is no YAML" in err
+    assert json.loads(out)["drops"].keys() <= {"stopped"}
+    sequences = sorted({line["frame"]["sequence"] for line in found()})  # type: ignore[index]
+    assert sequences == list(range(len(sequences)))
+    assert found()[-1]["model"]["threshold"] == 0.55  # type: ignore[index]

@@ -13,6 +13,7 @@ from fissura.imaging.images import Mask
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Points = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,12 @@ class Components:
         Args:
             kept: (count,) bool.
         """
-        numbers = np.cumsum(kept) - 1
-        chosen = kept[self.labels]
+        chosen, numbers = kept.take(self.labels), np.cumsum(kept) - 1
         return Components(
             self.canvas,
-            self.pixels[chosen],
-            numbers[self.labels[chosen]],
-            self.on_border[chosen],
+            self.pixels.compress(chosen),
+            numbers.take(self.labels.compress(chosen)),
+            self.on_border.compress(chosen),
             int(np.count_nonzero(kept)),
         )
 
@@ -85,13 +85,19 @@ def find_components(canvas: Mask, *, min_length_px: float = 0) -> Components:
         canvas: (H + 2, W + 2) bool, see `framed`.
         min_length_px: in pixels of the canvas.
     """
-    _, labelled = cv2.connectedComponents(canvas.view(np.uint8), connectivity=8)
     pixels = np.flatnonzero(canvas)
-    labels = labelled.ravel()[pixels]
+    if not len(pixels):
+        return Components(canvas, pixels, pixels, np.zeros(0, bool), 0)
+    count, labelled = cv2.connectedComponents(canvas.view(np.uint8), connectivity=8)
+    labels = labelled.take(pixels)  # label 0 is the background
     sides = _open_sides(canvas, pixels)
-    outline = np.bincount(labels, sides)
-    kept = outline >= max(2 * min_length_px, 1)  # label 0 is the background, which has no outline here
-    return Components(canvas, pixels, labels, sides > 0, len(outline)).only(kept)
+    kept = np.bincount(labels, sides, count) >= max(2 * min_length_px, 1)
+    return Components(canvas, pixels, labels, sides > 0, count).only(kept)
+
+
+def empty_map(size: int, count: int) -> NDArray[np.unsignedinteger[Any]]:
+    """(size,) for numbers below `count`, to be read only where it was written: most of it is never touched."""
+    return np.empty(size, np.min_scalar_type(count))
 
 
 def as_one_component(image: Mask) -> Components:
@@ -102,8 +108,8 @@ def as_one_component(image: Mask) -> Components:
 
 
 def _open_sides(canvas: Mask, pixels: Indices) -> NDArray[np.int8]:
-    flat, stride = canvas.ravel(), canvas.shape[1]
-    sides = np.zeros(len(pixels), np.int8)
-    for step in (-stride, -1, 1, stride):
-        sides += ~flat[pixels + step]
-    return sides
+    stride = canvas.shape[1]
+    closed = canvas.take(pixels - stride).view(np.int8)
+    for step in (-1, 1, stride):
+        closed += canvas.take(pixels + step).view(np.int8)
+    return 4 - closed

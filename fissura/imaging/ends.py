@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fissura.imaging.components import Floats, Indices
 from fissura.imaging.images import Mask
-from fissura.imaging.skeleton import SkeletonGraph
+from fissura.imaging.skeleton import STEPS_AT_FIRST, SkeletonGraph
 
 WIDE_RADIUS_PX = 1.5
 RAY_STEP_PX = 0.25
@@ -33,7 +34,7 @@ class Ends:
     tail: Mask
 
 
-def find_ends(graph: SkeletonGraph, line: Floats, radius: Floats, crack: Mask) -> Ends:
+def find_ends(graph: SkeletonGraph, line: Floats, radius: Floats, distance: NDArray[np.float32]) -> Ends:
     """Look at each free end.
 
     An end that is thin (below 3 px there are no corners to bend into), or too near to a junction or another end to
@@ -43,63 +44,49 @@ def find_ends(graph: SkeletonGraph, line: Floats, radius: Floats, crack: Mask) -
         graph: the skeleton.
         line: (n, 2) the nodes' smoothed x and y, pixels of the image.
         radius: (n,) half the crack's width at each node, pixels.
-        crack: (H + 2, W + 2) bool, the crack inside a frame of one False pixel.
+        distance: (H + 2, W + 2) of each pixel to the background, 0 there; the image inside a frame of one pixel.
     """
     degree = graph.degree
     length = np.where(degree <= 1, (2 - degree) * radius, 0.0)  # a lone pixel has both its ends
     tail = np.zeros(len(degree), bool)
+    largest = float(radius.max())
+    steps = min(int(3 * largest + 4) + 1, STEPS_AT_FIRST)
     end = np.flatnonzero(degree == 1)
-    # The line is sound beyond a corner's reach (walked = 1.4 radii); its direction is taken over as much again.
-    far = 3 * radius + 4
-    path, walked = _walk(graph, line, end, far)
-    there = path >= 0
-    foot = _first(there & (walked > 1.5 * radius[path] + 1))
-    back = _first(there & (walked > far[path]))
-    rows = np.flatnonzero((foot >= 0) & (back > foot))
-    rows = rows[radius[path[rows, foot[rows]]] >= WIDE_RADIUS_PX]
-    at_foot, at_back, foot_walked = path[rows, foot[rows]], path[rows, back[rows]], walked[rows, foot[rows]]
-    outwards = line[at_foot] - line[at_back]
-    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-9)
-    length[end[rows]] = _reach(crack, line[at_foot], outwards, foot_walked + radius[at_foot] + 1) - foot_walked
-    before_foot = np.arange(path.shape[1]) < foot[rows, None]
-    tail[path[rows][before_foot]] = True
+    while len(end) and largest >= WIDE_RADIUS_PX:
+        path, there = graph.walk(end, steps)
+        walked = _walked(line, path)
+        # The line is sound beyond a corner's reach (walked = 1.4 radii); its direction is taken over as much again.
+        half_width = radius.take(path)
+        foot = (there & (walked > 1.5 * half_width + 1)).argmax(axis=0)  # 0 where there is none
+        back = (there & (walked > 3 * half_width + 4)).argmax(axis=0)
+        chosen = np.flatnonzero((foot > 0) & (back > foot))
+        chosen = chosen.compress(half_width[foot.take(chosen), chosen] >= WIDE_RADIUS_PX)
+        if len(chosen):
+            foot, at_foot = foot.take(chosen), path[foot.take(chosen), chosen]
+            sound = line.take(at_foot, axis=0)
+            outwards = sound - line.take(path[back.take(chosen), chosen], axis=0)
+            outwards /= np.maximum(np.sqrt((outwards * outwards).sum(axis=1, keepdims=True)), 1e-9)
+            replaced = walked[foot, chosen]
+            length[end.take(chosen)] = _reach(distance, sound, outwards, replaced + radius.take(at_foot) + 1) - replaced
+            tail[path.take(chosen, axis=1)[np.arange(len(path))[:, None] < foot]] = True
+        end, steps = end.compress(there[-1] & (back == 0)), 2 * steps
     return Ends(length, tail)
 
 
-def _walk(graph: SkeletonGraph, line: Floats, end: Indices, far: Floats) -> tuple[Indices, Floats]:
-    """Paths from free ends along their lines, up to a junction, another end or a node that is `far` from its end.
-
-    Returns:
-        (ends, steps) nodes, -1 after the path's last, and the lengths from the end to each, pixels.
-    """
-    size = len(graph.nodes)
-    degree = graph.degree
-    neighbours = np.bincount(graph.start, graph.end, size) + np.bincount(graph.end, graph.start, size)
-    both = neighbours.astype(np.int64)  # the sum of the two neighbours' positions: less the one, it is the other
-    paths, lengths = [end], [np.zeros(len(end))]
-    before, on_the_way = np.zeros_like(end), degree == 2
-    going = np.ones(len(end), bool)
-    while going.any():
-        here, walked = paths[-1], lengths[-1]
-        after = np.where(going, both.take(here) - before, -1)
-        x, y = (line.take(after, axis=0) - line.take(here, axis=0)).T
-        walked = walked + np.where(going, np.sqrt(x * x + y * y), 0)
-        paths.append(after)
-        lengths.append(walked)
-        before = here
-        going = going & on_the_way.take(after) & (walked <= far.take(after))
-    return np.stack(paths, axis=1), np.stack(lengths, axis=1)
+def _walked(line: Floats, path: Indices) -> Floats:
+    """(steps + 1, ends) lengths from the start of each path to each of its nodes, pixels."""
+    x, y = np.diff(line.take(path, axis=0), axis=0).transpose(2, 0, 1)
+    walked = np.zeros(path.shape)
+    np.cumsum(np.sqrt(x * x + y * y), axis=0, out=walked[1:])
+    return walked
 
 
-def _first(condition: Mask) -> Indices:
-    """(rows,) column of the first True in each row, -1 where there is none."""
-    return np.where(condition.any(axis=1), condition.argmax(axis=1), -1)
-
-
-def _reach(crack: Mask, start: Floats, direction: Floats, limit: Floats) -> Floats:
+def _reach(distance: NDArray[np.float32], start: Floats, direction: Floats, limit: Floats) -> Floats:
     """(n,) pixels from each start along its direction to where that leaves the crack, at most `limit`."""
-    steps = RAY_STEP_PX * (np.arange(int(limit.max(initial=0) / RAY_STEP_PX) + 2) + 0.5)
-    places = start[:, None] + steps[:, None] * direction[:, None]
-    x, y = (np.rint(places[..., axis]).astype(np.int64) + 1 for axis in (0, 1))
-    outside = ~crack[y.clip(0, crack.shape[0] - 1), x.clip(0, crack.shape[1] - 1)] | (steps > limit[:, None])
-    return steps[outside.argmax(axis=1)] - RAY_STEP_PX / 2
+    steps = RAY_STEP_PX * (np.arange(int(limit.max() / RAY_STEP_PX) + 2) + 0.5)
+    x, y = (start[:, axis, None] + steps * direction[:, axis, None] for axis in (0, 1))
+    pixel = (np.rint(y) + 1) * distance.shape[1] + (np.rint(x) + 1)
+    # Where a ray leaves the canvas it has crossed the frame before.
+    outside = distance.take(pixel.astype(np.int64), mode="clip") == 0
+    outside |= steps > limit[:, None]
+    return steps.take(outside.argmax(axis=1)) - RAY_STEP_PX / 2

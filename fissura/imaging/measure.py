@@ -141,12 +141,12 @@ def measure_components(components: Components) -> Measurements:
     nodes = thin(canvas, pixels, pixels[components.on_border])
     graph = prune(canvas, build(canvas, nodes), distance)
     radius = _half_width(distance, graph, canvas)
-    label = labels[np.searchsorted(pixels, graph.nodes)]
+    label = labels.compress(canvas.reshape(-1).take(pixels))
 
     line = smooth(graph, positions(graph.nodes, components.stride), LENGTH_SMOOTHING)
-    step = np.linalg.norm(line[graph.start] - line[graph.end], axis=1)
-    ends = find_ends(graph, line, radius, distance > 0)
-    length = sum_by(label[graph.start], step, count) + sum_by(label, ends.length_px, count)
+    x, y = (line.take(graph.start, axis=0) - line.take(graph.end, axis=0)).T
+    ends = find_ends(graph, line, radius, distance)
+    length = sum_by(label.take(graph.start), np.sqrt(x * x + y * y), count) + sum_by(label, ends.length_px, count)
 
     mean_width = area / length
     profile = diffuse(graph, 2 * radius, WIDTH_SMOOTHING)
@@ -164,12 +164,10 @@ def _half_width(distance: NDArray[np.float32], graph: SkeletonGraph, skeleton: M
     pixel, so the mean over a node and the higher of its neighbours off the line is half the width, whether the middle
     line runs through the node (odd widths) or between the two (even widths).
     """
-    flat, on_line = distance.reshape(-1), skeleton.reshape(-1)
-    beside = np.zeros(len(graph.nodes))
-    for step in (-skeleton.shape[1], -1, 1, skeleton.shape[1]):
-        neighbour = graph.nodes + step
-        np.maximum(beside, np.where(on_line[neighbour], 0, flat[neighbour]), out=beside)
-    return (flat[graph.nodes] + beside) / 2
+    stride = skeleton.shape[1]
+    beside = graph.nodes + np.array([[-stride], [-1], [1], [stride]])
+    off_line = np.where(skeleton.take(beside), 0, distance.take(beside))
+    return np.asarray((distance.take(graph.nodes) + off_line.max(axis=0).astype(np.float64)) / 2)
 
 
 def _largest(values: Floats, label: Indices, count: int) -> Floats:

@@ -8,36 +8,79 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fissura.imaging.components import Floats, Indices, sum_by
+from fissura.imaging.components import Floats, Indices, empty_map
 from fissura.imaging.images import Mask
 
 PRUNE_ROUNDS = 3
+STEPS_AT_FIRST = 24  # of a walk; the few that have farther to go set out once more
 
 
 @dataclass(frozen=True)
 class SkeletonGraph:
     """Pixels of thin lines and the steps between neighbours.
 
+    A diagonal step is left out where the same two pixels are joined around a corner, so that no corner counts twice.
+    That leaves a node with one neighbour at most to the right or below right, one below or below left, one to the left
+    or above left, and one above or above right.
+
     Attributes:
         nodes: (n,) pixels, indices into the flat canvas, ascending.
-        start, end: (m,) the steps, as positions in `nodes`. A diagonal step is left out where the same two pixels
-            are joined around a corner, so that no corner counts twice.
+        neighbours: (4, n) a row for each of those four, as positions in `nodes`; n where there is none.
+        steps: (4, n) bool, whether there is a step to the right, below, below right and below left.
+        degree: (n,) steps at each node: 1 at an end, 2 along a line, 3 and 4 at a junction.
     """
 
     nodes: Indices
-    start: Indices
-    end: Indices
+    neighbours: Indices
+    steps: Mask
+    degree: Indices
 
     @cached_property
-    def degree(self) -> Indices:
-        """(n,) steps at each node: 1 at an end, 2 along a line, 3 and more at a junction."""
-        size = len(self.nodes)
-        return np.bincount(self.start, minlength=size) + np.bincount(self.end, minlength=size)
+    def _from(self) -> Indices:
+        """(m,) the steps, as indices into the first two rows of `neighbours`, laid flat."""
+        return np.flatnonzero(self.steps) % (2 * len(self.nodes))
+
+    @cached_property
+    def start(self) -> Indices:
+        """(m,) where each step starts, as positions in `nodes`."""
+        return self._from % len(self.nodes)
+
+    @cached_property
+    def end(self) -> Indices:
+        """(m,) where each step ends, as positions in `nodes`."""
+        return self.neighbours.take(self._from)
 
     def sum_of_neighbours(self, values: Floats) -> Floats:
         """(n,) for (n,): at each node, the sum of its neighbours' values."""
-        size = len(self.nodes)
-        return sum_by(self.start, values[self.end], size) + sum_by(self.end, values[self.start], size)
+        padded = np.zeros(len(values) + 1)
+        padded[:-1] = values
+        right, below, left, above = padded.take(self.neighbours)
+        return np.asarray((right + below) + (left + above))
+
+    def walk(self, ends: Indices, steps: int) -> tuple[Indices, Mask]:
+        """Paths from free ends along their lines.
+
+        Args:
+            ends: (k,) nodes of degree 1.
+            steps: how far to go, 1 at least.
+
+        Returns:
+            (steps + 1, k) nodes; (steps + 1, k) whether the path still goes there: the first node that is a junction or
+            another end is its last. The nodes after it mean nothing.
+        """
+        # A node's two neighbours exclusive-or'ed: once more with the one it was come from, it is the one to go to.
+        both = np.bitwise_xor.reduce(self.neighbours, axis=0)
+        path = np.empty((steps + 1, len(ends)), np.int64)
+        before, here = np.full_like(ends, len(self.nodes)), ends
+        path[0] = ends
+        for after in path[1:]:
+            both.take(here, out=after, mode="clip")
+            after ^= before
+            before, here = here, after
+        np.minimum(path, len(self.nodes) - 1, out=path)
+        there = np.ones(path.shape, bool)
+        np.logical_and.accumulate((self.degree == 2).take(path[1:-1]), axis=0, out=there[2:])
+        return path, there
 
 
 def build(canvas: Mask, nodes: Indices) -> SkeletonGraph:
@@ -48,14 +91,18 @@ def build(canvas: Mask, nodes: Indices) -> SkeletonGraph:
         nodes: its pixels, ascending.
     """
     flat, stride = canvas.reshape(-1), canvas.shape[1]
-    start, end = [], []
-    for step, around_the_corner in ((1, ()), (stride, ()), (stride + 1, (1, stride)), (stride - 1, (-1, stride))):
-        joined = flat[nodes + step]
-        for corner in around_the_corner:
-            joined &= ~flat[nodes + corner]
-        start.append(np.flatnonzero(joined))
-        end.append(np.searchsorted(nodes, nodes[joined] + step))
-    return SkeletonGraph(nodes, np.concatenate(start), np.concatenate(end))
+    straight = np.array([[1], [stride], [-1], [-stride]])
+    diagonal = np.array([[stride + 1], [stride - 1], [-stride - 1], [1 - stride]])  # each between two of `straight`
+    on_side, on_corner = nodes + straight, nodes + diagonal
+    sides, corners = flat.take(on_side), flat.take(on_corner)
+    corners &= ~(sides | sides[[1, 2, 3, 0]])
+    position = empty_map(canvas.size, len(nodes))
+    position[nodes] = np.arange(len(nodes), dtype=position.dtype)
+    some = sides | corners
+    found = position.take(np.where(sides, on_side, on_corner)).astype(np.int64)
+    neighbours = np.where(some, found, len(nodes))
+    degree = np.add.reduce(some, axis=0, dtype=np.int64)
+    return SkeletonGraph(nodes, neighbours, np.concatenate([sides[:2], corners[:2]]), degree)
 
 
 def prune(canvas: Mask, graph: SkeletonGraph, distance: NDArray[np.float32]) -> SkeletonGraph:
@@ -70,12 +117,13 @@ def prune(canvas: Mask, graph: SkeletonGraph, distance: NDArray[np.float32]) -> 
         distance: of each pixel of the canvas to the background, pixels.
     """
     for _ in range(PRUNE_ROUNDS):  # a cut joins two branches into one, which may be a spur in turn
-        reach = 1.5 * distance.reshape(-1)[graph.nodes].astype(np.float64) + 1
+        reach = 1.5 * distance.take(graph.nodes).astype(np.float64) + 1
         spurs = _spurs(graph, reach, canvas.shape[1])
-        if not spurs.any():
+        if not len(spurs):
             break
-        canvas.reshape(-1)[graph.nodes[spurs]] = False
-        graph = build(canvas, graph.nodes[~spurs])
+        flat = canvas.reshape(-1)
+        flat[graph.nodes.take(spurs)] = False
+        graph = build(canvas, graph.nodes.compress(flat.take(graph.nodes)))
     return graph
 
 
@@ -93,18 +141,24 @@ def smooth(graph: SkeletonGraph, places: Floats, rounds: int) -> Floats:
         (n, 2) positions.
     """
     degree, size = graph.degree, len(graph.nodes)
-    share = np.tile(np.where(degree >= 2, 0.5 / np.maximum(degree, 1), 0.0), 2)
-    own = np.tile(np.where(degree >= 2, 0.5, 1.0), 2)
-    # x and y as one graph of two parts that do not touch: half the calls.
-    twice = SkeletonGraph(
-        np.concatenate([graph.nodes, graph.nodes]),
-        np.concatenate([graph.start, graph.start + size]),
-        np.concatenate([graph.end, graph.end + size]),
-    )
-    flat = places.T.reshape(-1)
+    share = np.repeat(np.where(degree >= 2, 0.5 / np.maximum(degree, 1), 0.0), 2)
+    own = np.repeat(np.where(degree >= 2, 0.5, 1.0), 2)
+    # x and y as one complex number: half the calls. The last is the neighbour that is not there.
+    padded = np.zeros(size + 1, np.complex128)
+    line = padded.view(np.float64)[:-2]
+    line[:] = places.reshape(-1)
+    taken = np.empty((4, size), np.complex128)
+    right, below, left, above = taken
+    total = right.view(np.float64)
     for _ in range(rounds):
-        flat = own * flat + share * twice.sum_of_neighbours(flat)
-    return flat.reshape(2, size).T
+        padded.take(graph.neighbours, out=taken, mode="clip")
+        right += below
+        left += above
+        right += left
+        total *= share
+        line *= own
+        line += total
+    return line.reshape(size, 2)
 
 
 def diffuse(graph: SkeletonGraph, values: Floats, rounds: int) -> Floats:
@@ -112,38 +166,30 @@ def diffuse(graph: SkeletonGraph, values: Floats, rounds: int) -> Floats:
 
     The sum is kept. Along a line one round is the kernel (1, 2, 1) / 4.
     """
-    degree = graph.degree
     for _ in range(rounds):
-        # A junction of more than four branches would overshoot with a quarter each.
-        values = values + (graph.sum_of_neighbours(values) - degree * values) / max(4, int(degree.max(initial=0)))
+        values = values + (graph.sum_of_neighbours(values) - graph.degree * values) / 4
     return values
 
 
-def _spurs(graph: SkeletonGraph, limit_at: Floats, stride: int) -> Mask:
-    """(n,) the nodes of all branches that have a free end and are no longer than the limit at their junction.
+def _spurs(graph: SkeletonGraph, limit_at: Floats, stride: int) -> Indices:
+    """The nodes of all branches that have a free end and are no longer than the limit at their junction.
 
     Free ends are few and spurs short: walking from each of them costs less than telling all branches apart.
     """
-    nodes, degree = graph.nodes, graph.degree
-    junction = degree >= 3
-    spurs = np.zeros(len(nodes), bool)
-    here = np.flatnonzero(degree == 1)
-    longest = float(limit_at[junction].max(initial=0))
-    if not longest or not len(here):
-        return spurs
-    # The sum of a node's neighbours: less the one it was come from, it is the one to go to.
-    both = graph.sum_of_neighbours(np.arange(len(nodes), dtype=np.float64)).astype(np.int64)
-    before, length, branch = np.zeros_like(here), np.zeros(len(here)), np.arange(len(here))
-    short = np.zeros(len(here), bool)
-    walked: list[tuple[Indices, Indices]] = []
-    while len(here):
-        walked.append((branch, here))
-        after = both[here] - before
-        difference = np.abs(nodes[after] - nodes[here])
-        length = length + np.where((difference == 1) | (difference == stride), 1.0, np.sqrt(2))
-        short[branch[junction[after] & (length <= limit_at[after])]] = True
-        going = (degree[after] == 2) & (length <= longest)
-        before, here, length, branch = here[going], after[going], length[going], branch[going]
-    for branch, passed in walked:
-        spurs[passed[short[branch]]] = True
-    return spurs
+    junction = graph.degree >= 3
+    ends = np.flatnonzero(graph.degree == 1)
+    spurs = [ends[:0]]
+    longest = int(limit_at.compress(junction).max(initial=0))  # no step is shorter than 1
+    steps = min(longest, STEPS_AT_FIRST)
+    while steps and len(ends):
+        path, there = graph.walk(ends, steps)
+        across = np.abs(np.diff(graph.nodes.take(path), axis=0))
+        length = np.cumsum(np.where((across == 1) | (across == stride), 1.0, np.sqrt(2)), axis=0)
+        before, here = path[:-1], path[1:]
+        met = there[1:] & junction.take(here) & (length <= limit_at.take(here))
+        # A path meets one junction at most, and is a spur up to there.
+        spurs.append(before[there[:-1] & np.logical_or.accumulate(met[::-1], axis=0)[::-1]])
+        if steps == longest:
+            break
+        ends, steps = ends.compress(there[-1]), min(2 * steps, longest)
+    return np.concatenate(spurs)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from fissura.errors import ImageError, ModelShapeError
 from fissura.imaging.decode import find_cracks
@@ -158,6 +159,44 @@ def test_what_a_network_encloses_is_not_filled_and_what_lies_inside_is_found() -
     assert ring.geometry.length_px == pytest.approx(4 * 80, rel=0.03)
     assert ring.geometry.mean_width_px == pytest.approx(3, abs=0.2)
     assert inside.geometry.length_px == pytest.approx(43, abs=1)
+
+
+def test_each_of_many_nested_cracks_has_its_own_outline() -> None:
+    probability = np.zeros((120, 120), np.float32)
+    for inset in (0, 10, 20, 30):
+        cv2.rectangle(probability, (inset, inset), (119 - inset, 119 - inset), 0.9, 2)
+    cracks = find_cracks(probability, threshold=0.5)
+    boxes = [crack.geometry.bbox_px for crack in cracks]
+    assert boxes == [
+        (left - 0.5, left - 0.5, side, side) for left, side in ((0, 120.0), (9, 102.0), (19, 82.0), (29, 62.0))
+    ]
+    for crack, (left, _, side, _) in zip(cracks, boxes, strict=True):
+        x = [point[0] for point in crack.geometry.polygon_px]
+        assert (min(x), max(x)) == (left + 0.5, left + side - 0.5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6), scale=st.sampled_from([1, 2]), gsd=st.none() | st.floats(0, 50))
+def test_what_comes_out_would_pass_validation_unchanged(seed: int, scale: int, gsd: float | None) -> None:
+    probability = blobs(seed, 60, 0.4).astype(np.float32)
+    for crack in find_cracks(probability, threshold=0.5, scale=scale, gsd_mm_per_px=gsd, min_length_px=1):
+        validated = CrackGeometry.model_validate(crack.geometry.model_dump(exclude_unset=True), strict=True)
+        assert repr(crack.geometry) == repr(validated)
+        assert crack.geometry.model_dump_json() == validated.model_dump_json()
+        assert crack.geometry == validated
+
+
+@pytest.mark.parametrize("gsd", [-1.0, float("nan"), float("inf")])
+def test_refuses_a_sampling_distance_that_makes_no_lengths(gsd: float) -> None:
+    with pytest.raises(ValidationError):
+        find_cracks(lines(60, 120, (30, 10, 110)), threshold=0.5, gsd_mm_per_px=gsd)
+
+
+def test_a_map_with_gaps_between_its_rows_reads_like_its_copy() -> None:
+    wide = np.zeros((60, 200), np.float32)
+    wide[:, 30:150] = lines(60, 120, (10, 10, 42), (30, 10, 112)) * np.linspace(0.8, 1, 120, dtype=np.float32)
+    view = wide[:, 30:150]
+    assert find_cracks(view, threshold=0.5) == find_cracks(view.copy(), threshold=0.5)
 
 
 def test_keep_cuts_and_drops() -> None:

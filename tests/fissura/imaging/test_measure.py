@@ -99,6 +99,14 @@ def test_any_mask_has_finite_sizes(seed: int, share: float) -> None:
     assert size.skeleton.any()
 
 
+def test_a_bar_so_wide_that_its_ends_reach_far_in() -> None:
+    image = np.zeros((80, 400), bool)
+    image[10:61, 20:371] = True
+    size = measure(image)
+    assert size.length_px == pytest.approx(351, abs=1)
+    assert size.mean_width_px == pytest.approx(51, abs=0.2)
+
+
 def test_a_ring_is_not_filled() -> None:
     y, x = np.mgrid[:120, :120]
     size = measure(np.abs(np.hypot(x - 60, y - 60) - 40) <= 2.5)

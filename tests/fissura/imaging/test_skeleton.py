@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
 
 from fissura.imaging.components import framed, positions
 from fissura.imaging.images import Mask
-from fissura.imaging.skeleton import SkeletonGraph, build, diffuse, prune, smooth
+from fissura.imaging.skeleton import STEPS_AT_FIRST, SkeletonGraph, build, diffuse, prune, smooth
 
 
 def graph_of(image: Mask) -> tuple[Mask, SkeletonGraph]:
@@ -55,3 +57,31 @@ def test_prunes_what_does_not_leave_the_crack_and_keeps_a_branch() -> None:
     assert kept[5:25, 50].all()
     assert kept[25, 5:76].all()
     assert len(left.nodes) == kept.sum()
+
+
+def test_prunes_a_spur_longer_than_a_walk_goes_at_first() -> None:
+    skeleton = np.zeros((80, 200), bool)
+    skeleton[70, :] = True
+    skeleton[10:70, 100] = True
+    canvas, graph = graph_of(skeleton)
+    assert STEPS_AT_FIRST < 60
+    assert len(prune(canvas.copy(), graph, np.full(canvas.shape, 39, np.float32)).nodes) == 260  # reach 59.5
+    assert len(prune(canvas.copy(), graph, np.full(canvas.shape, 40, np.float32)).nodes) == 200  # reach 61
+
+
+def test_sums_neighbours_and_walks_along_the_steps() -> None:
+    _, graph = graph_of(np.random.default_rng(3).random((40, 40)) < 0.25)
+    values = np.arange(len(graph.nodes), dtype=float) ** 2
+    expected = np.zeros(len(values))
+    np.add.at(expected, graph.start, values[graph.end])
+    np.add.at(expected, graph.end, values[graph.start])
+    np.testing.assert_allclose(graph.sum_of_neighbours(values), expected)
+    steps = {frozenset(step) for step in zip(graph.start.tolist(), graph.end.tolist(), strict=True)}
+    assert graph.degree.sum() == 2 * len(steps)
+    path, there = graph.walk(np.flatnonzero(graph.degree == 1), 12)
+    for nodes, reached in zip(path.T.tolist(), there.T.tolist(), strict=True):
+        nodes = nodes[: sum(reached)]
+        assert all(frozenset(step) in steps for step in itertools.pairwise(nodes))
+        assert len(set(nodes)) == len(nodes)
+        assert all(graph.degree[node] == 2 for node in nodes[1:-1])
+        assert len(nodes) == 13 or graph.degree[nodes[-1]] != 2

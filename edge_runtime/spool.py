@@ -1,9 +1,9 @@
 """The message store on disk: what was found is written here before it is sent, and deleted when the broker has it.
 
 SQLite in WAL mode. `put` commits one transaction a frame, on the disk when it returns (synchronous=FULL). Deleting
-what the broker has acknowledged does not wait for the disk: a deletion lost in a power cut sends the message once
-more, and consumers deduplicate by uuid. Bounded by bytes and by age: dead letters go first, then telemetry, then
-detections, each from the oldest on, and every drop is counted.
+what the broker has acknowledged mostly rides along in the next of them and otherwise does not wait for the disk: a
+deletion lost in a power cut sends the message once more, and consumers deduplicate by uuid. Bounded by bytes and by
+age: dead letters go first, then telemetry, then detections, each from the oldest on, and every drop is counted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.clock import boot_id
+from edge_runtime.delivered_rows import DeliveredRows
 from edge_runtime.fresh_rows import FreshRows
 from edge_runtime.spool_file import SpoolFile, transaction, translated
 from edge_runtime.spool_row import Message, Priority, Row
@@ -69,6 +70,9 @@ class Spool:
 
     Raises:
         SpoolError: another process uses it, or the disk does not let us.
+
+    Attributes:
+        delivered: rows that the broker has; the next `put` deletes them, or `tidy`.
     """
 
     def __init__(self, path: Path, limits: SpoolLimits | None = None) -> None:
@@ -81,6 +85,7 @@ class Spool:
         self._put_lock = threading.Lock()
         self._send_lock = threading.Lock()
         self._fresh = FreshRows()
+        self.delivered = DeliveredRows()
         self._dropped: Counter[str] = Counter()
         self._next_expiry_s = 0.0
         with translated(path), transaction(self._putting) as database:
@@ -93,22 +98,28 @@ class Spool:
         Raises:
             SpoolError: the disk is full or broken; none of the messages is stored.
         """
-        now_s, boot_s = time.time(), _since_boot_s()
+        now_s, boot_s, boot = time.time(), _since_boot_s(), boot_id()
         rows = [
-            (m.uuid, m.topic, m.qos, m.retain, m.payload, m.priority, m.size_bytes, now_s, boot_id(), boot_s)
+            # Plain ints: for a bool or an enumeration sqlite3 looks for an adapter, which takes longer than the rest.
+            (m.uuid, m.topic, m.qos, int(m.retain), m.payload, int(m.priority), m.size_bytes, now_s, boot, boot_s)
             for m in messages
         ]
         with translated(self.path), self._put_lock:
+            delivered = self.delivered.ids()
             with transaction(self._putting) as database:
+                _delete(database, delivered)
                 database.executemany(
                     "INSERT INTO outbox (uuid, topic, qos, retain, payload, priority, size, created_s, boot, boot_s)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     rows,
                 )
-                (last,) = database.execute("SELECT last_insert_rowid()").fetchone()
-                lost = self._expire(database, now_s, boot_s) + self._make_room(database)
-            self._dropped += lost
+                last, size = database.execute("SELECT last_insert_rowid(), bytes FROM total").fetchone()
+                lost = None
+                if boot_s >= self._next_expiry_s or size > self.limits.max_bytes:
+                    lost = self._expire(database, now_s, boot_s) + self._make_room(database)
+            self.delivered.gone(delivered)
             if lost:
+                self._dropped += lost
                 self._fresh.forget()
             # One connection inserts, in one transaction: the ids follow one another.
             self._fresh.add([Row(last - len(messages) + 1 + n, message, 0) for n, message in enumerate(messages)])
@@ -131,17 +142,19 @@ class Spool:
 
         Args:
             limit: at most so many.
-            on_their_way: rows that were given out and are neither deleted nor refused yet.
+            on_their_way: rows that were given out and are neither delivered, deleted nor refused yet.
             skip_topics: topics to leave out.
         """
         if skip_topics:
             self._fresh.forget()
         elif (fresh := self._fresh.pop(limit)) is not None:
             return fresh
+        # Asked before the snapshot is taken: what is off the disk by then does no harm, what is on it must be known.
+        skip_ids = (*on_their_way, *self.delivered.ids())
         with translated(self.path), self._send_lock, _snapshot(self._sending) as database:
             # Before the rows: what is put after it is in the memory.
             newest = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
-            rows = self._select(limit, on_their_way, skip_topics)
+            rows = self._select(limit, skip_ids, skip_topics)
         if not skip_topics and len(rows) < limit:
             self._fresh.complete_from(0 if newest is None else newest[0])
         return rows
@@ -161,6 +174,12 @@ class Spool:
         """The broker has these rows."""
         with translated(self.path), self._send_lock, transaction(self._sending) as database:
             _delete(database, ids)
+
+    def tidy(self) -> None:
+        """Delete the rows that are delivered, where no `put` has come along."""
+        if ids := self.delivered.ids():
+            self.delete(ids)
+            self.delivered.gone(ids)
 
     def refuse(self, row: Row, *, for_good: bool = False) -> bool:
         """The broker does not take this row.

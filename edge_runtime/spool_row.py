@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 ROW_OVERHEAD_BYTES = 200  # of SQLite and of the columns beside topic and payload, generously
 
@@ -15,8 +15,7 @@ class Priority(IntEnum):
     DETECTION = 1
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """What is to be sent."""
 
     uuid: str
@@ -32,8 +31,7 @@ class Message:
         return len(self.payload) + len(self.topic) + ROW_OVERHEAD_BYTES
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A message in the spool, and how often the broker has refused it."""
 
     id: int

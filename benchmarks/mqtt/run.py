@@ -24,17 +24,18 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt import __version__ as paho_version
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge_runtime.detections import detections_of
 from edge_runtime.frame import Frame
 from edge_runtime.local_broker import LocalBroker
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
+from fissura.imaging.decode import Crack
 from fissura.messages import CrackGeometry, Detection, ModelStamp
 
 CRACKS = 8
@@ -44,7 +45,7 @@ TOPIC = "fissura/v1/bench/detection"
 MODEL = ModelStamp(name="bench", bundle_id="0" * 64, mode="fused", engine="onnxruntime CPU fp32", threshold=0.4)
 
 
-def geometries() -> list[CrackGeometry]:
+def found_cracks() -> list[Crack]:
     """Eight cracks as `find_cracks` gives them: coordinates in quarters of a pixel, sizes as they come."""
     rng = np.random.default_rng(0)
     cracks = []
@@ -53,16 +54,19 @@ def geometries() -> list[CrackGeometry]:
         outline = np.round(rng.uniform(0, 80, (POINTS, 2)) * 4) / 4 + (x, y)
         length, width = (float(v) for v in rng.uniform((40, 1), (300, 12)))
         cracks.append(
-            CrackGeometry(
-                length_px=length,
-                mean_width_px=width,
-                max_width_px=1.7 * width,
-                area_px=length * width,
-                length_mm=1.5 * length,
-                mean_width_mm=1.5 * width,
-                max_width_mm=2.55 * width,
-                bbox_px=(x, y, 80.0, 80.0),
-                polygon_px=tuple((float(px), float(py)) for px, py in outline),
+            Crack(
+                CrackGeometry(
+                    length_px=length,
+                    mean_width_px=width,
+                    max_width_px=1.7 * width,
+                    area_px=length * width,
+                    length_mm=1.5 * length,
+                    mean_width_mm=1.5 * width,
+                    max_width_mm=2.55 * width,
+                    bbox_px=(x, y, 80.0, 80.0),
+                    polygon_px=tuple((float(px), float(py)) for px, py in outline),
+                ),
+                0.87,
             )
         )
     return cracks
@@ -73,29 +77,15 @@ def make_frame(sequence: int) -> Frame:
     return Frame(IMAGE, time.monotonic_ns(), datetime.now(timezone.utc), "ntp", sequence, "front")
 
 
-def make_detections(frame: Frame, cracks: Sequence[CrackGeometry]) -> list[Detection]:
-    """What the pipeline makes of the cracks."""
-    stamp, now = frame.stamp(), datetime.now(timezone.utc)
-    return [
-        Detection(
-            serial="bench",
-            sent_utc=now,
-            event_id=uuid4(),
-            phase="new",
-            mission_id="bench",
-            frame=stamp,
-            crack=crack,
-            confidence=0.87,
-            model=MODEL,
-        )
-        for crack in cracks
-    ]
+def make_detections(frame: Frame, cracks: Sequence[Crack]) -> list[Detection]:
+    """As the pipeline does."""
+    return detections_of(frame, cracks, MODEL, "bench", "bench")
 
 
 class Ours:
     """The sink of `fissura run`."""
 
-    def __init__(self, port: int, folder: Path, cracks: Sequence[CrackGeometry]) -> None:
+    def __init__(self, port: int, folder: Path, cracks: Sequence[Crack]) -> None:
         self._cracks = cracks
         self._sink: Sink = open_sink(
             f"mqtt://127.0.0.1:{port}?spool={folder}/spool.sqlite", SinkContext("bench", "bench", MODEL)
@@ -119,7 +109,7 @@ class Ours:
 class Bare:
     """Paho alone, with payloads made beforehand."""
 
-    def __init__(self, port: int, cracks: Sequence[CrackGeometry]) -> None:
+    def __init__(self, port: int, cracks: Sequence[Crack]) -> None:
         self._payloads = [detection.to_json() for detection in make_detections(make_frame(0), cracks)]
         self._published = self._acknowledged = 0
         self._connected = threading.Event()
@@ -178,7 +168,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=20.0, help="(default: 20)")
     parser.add_argument("--profile", action="store_true", help="also print a profile of the caller's thread")
     arguments = parser.parse_args()
-    cracks = geometries()
+    cracks = found_cracks()
     pairs: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -8,14 +8,16 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from uuid import UUID, uuid4
 
 from edge_runtime.control import Control
 from edge_runtime.mqtt.events import Received
 from edge_runtime.mqtt.notices import Notice
+from edge_runtime.mqtt.packets import publish_bytes
 from edge_runtime.mqtt.picture import fit_jpeg
 from edge_runtime.mqtt.read_command import Reading, read_command
 from edge_runtime.ratelimit import RateLimitedLog
@@ -55,20 +57,21 @@ class Commands:
         serial: of the device.
         control: what they may do.
         say: hands notices to the sender; False: there are too many already.
-        snapshot_bytes: largest picture.
+        packet_bytes: tells the largest packet that may be sent now.
 
     Attributes:
         done: commands carried out.
         refused: commands that were not.
     """
 
-    def __init__(self, serial: str, control: Control, say: Say, snapshot_bytes: int) -> None:
+    def __init__(self, serial: str, control: Control, say: Say, packet_bytes: Callable[[], int]) -> None:
         self.done = 0
         self.refused = 0
         self._serial = serial
         self._control = control
         self._say = say
-        self._snapshot_bytes = snapshot_bytes
+        self._packet_bytes = packet_bytes
+        self._closing = False
         self._queue: Queue[Received | None] = Queue(MOST_WAITING)
         self._answered: OrderedDict[UUID, Answer] = OrderedDict()
         self._log = RateLimitedLog(logger)
@@ -81,7 +84,7 @@ class Commands:
 
     def heard(self, message: Received) -> None:
         """Take a message of the command topic. Quick: the sender waits for it."""
-        if not message.payload:  # what clears a retained message
+        if not message.payload or self._closing:  # none: what clears a retained message
             return
         if message.retained:
             self._refuse(
@@ -108,15 +111,17 @@ class Commands:
 
     def close(self) -> None:
         """End after the command in hand; those that wait are dropped with the connection that they came by."""
-        try:
-            self._queue.put(None, timeout=CLOSE_TIMEOUT_S)
-        except Full:
+        self._closing = True
+        with suppress(Empty):
+            while True:
+                self._queue.get_nowait()
+        self._queue.put_nowait(None)  # there is room: `heard` adds no more than the one that it had in hand
+        self._thread.join(CLOSE_TIMEOUT_S)
+        if self._thread.is_alive():
             logger.warning("a remote command does not end: left behind")
-        else:
-            self._thread.join(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
-        while (message := self._queue.get()) is not None:
+        while (message := self._queue.get()) is not None and not self._closing:
             if self._survive(message):
                 time.sleep(PERIOD_S)
 
@@ -149,7 +154,10 @@ class Commands:
             self._answered[command.uuid] = answer
             if len(self._answered) > REMEMBERED:
                 self._answered.popitem(last=False)
-        self._say(*picture, self._notice(topic, answer, message.correlation))
+        reply = self._notice(topic, answer, message.correlation)
+        if picture:
+            reply = replace(reply, after=picture[0].uuid, otherwise=self._without_picture(topic, answer))
+        self._say(*picture, reply)
         return True
 
     def _carry_out(self, command: Command, picture: list[Notice]) -> Answer:
@@ -194,8 +202,9 @@ class Commands:
         elif isinstance(command, Reload):
             self._control.reload()
         elif isinstance(command, Snapshot):
-            taken = fit_jpeg(self._control.snapshot(command.source), self._snapshot_bytes)
             topic = SNAPSHOT.of(self._serial)
+            room = self._packet_bytes() - publish_bytes(topic, b"")
+            taken = fit_jpeg(self._control.snapshot(command.source), max(0, room))
             picture.append(Notice(topic, taken.jpeg, str(uuid4())))
             return AnswerSnapshot(
                 topic=topic, size_bytes=len(taken.jpeg), width_px=taken.width_px, height_px=taken.height_px
@@ -257,4 +266,23 @@ class Commands:
         )
 
     def _notice(self, topic: str, answer: Answer, correlation: bytes | None = None) -> Notice:
-        return Notice(topic, answer.to_json(), str(answer.uuid), correlation=correlation)
+        """The answer as it goes out; one that is too large goes without the state."""
+        notice = Notice(topic, answer.to_json(), str(answer.uuid), correlation=correlation)
+        most = self._packet_bytes()
+        if notice.size_bytes <= most or answer.state is None:
+            return notice
+        too_large = AnswerError(
+            found=f"the answer takes {notice.size_bytes} bytes: it goes without the state",
+            expected=f"{most} bytes at most",
+            fix="raise max_payload_bytes, or the broker's packet limit where that is lower",
+        )
+        bare = answer.model_copy(update={"state": None, "error": answer.error or too_large})
+        return replace(notice, payload=bare.to_json())
+
+    def _without_picture(self, topic: str, answer: Answer) -> bytes:
+        error = AnswerError(
+            found="the broker did not take the picture",
+            expected="messages of at most max_payload_bytes to be taken",
+            fix="lower max_payload_bytes to the broker's limit, and allow the topic there",
+        )
+        return self._notice(topic, answer.model_copy(update={"ok": False, "error": error, "snapshot": None})).payload

@@ -12,7 +12,7 @@ import math
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_runtime.mqtt.endpoint import Endpoint
 from edge_runtime.mqtt.events import Acknowledged, Answered, Ended, Event, Received, Subscribed, Will
@@ -31,6 +32,7 @@ from edge_runtime.mqtt.wire import Waker, Wire
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 2.0
 LONGEST_WAIT_S = 1.0  # paho has to look at its keep-alive now and then
+GATHER_S = 0.001  # for the rest of a window's PUBACKs, after the first
 LARGEST_PACKET_BYTES = 262144  # that we take; commands are small
 FIRST_MID, LAST_MID = 1000, 65535  # paho counts its own few, from 1 on
 PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
@@ -56,6 +58,10 @@ class Connection:
         self._subscriptions: dict[int, Sequence[str]] = {}
         self.ended: Ended | None = None
         self._mid = LAST_MID
+        self._unanswered = 0
+        self._next_look_s = 0.0
+        self._poll = select.poll()
+        self._poll.register(waker, select.POLLIN)
         self._farewell: ReasonCode | None = None
         version = PROTOCOLS[endpoint.version]
         self._is_v5 = version is MQTTProtocolVersion.MQTTv5
@@ -96,6 +102,7 @@ class Connection:
             self._client.connect(endpoint.host, endpoint.port, endpoint.keepalive_s)
         if self._client.wire is None:
             raise RuntimeError("this version of paho-mqtt makes its socket in another way: install paho-mqtt 2.2")
+        self._poll.register(self._client.wire, select.POLLIN)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool, uuid: str, correlation: bytes | None = None) -> int:
         """Take a message, to be sent with QoS 1 by the next `wait`.
@@ -118,13 +125,24 @@ class Connection:
         )
         if self._client.wire is not None:
             self._client.wire.send(packet)
+            self._unanswered += 1
         return self._mid
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        """Ask for the messages of these topics, with QoS 1."""
-        _, mid = self._client.subscribe([(topic, 1) for topic in topics])
+    def subscribe(self, topics: Mapping[str, bool]) -> None:
+        """Ask for the messages of these topics, with QoS 1.
+
+        Args:
+            topics: and of each whether `Received.retained` is to say what the publisher asked for. Otherwise, and
+                always with MQTT 3.1.1, it says so only of messages from before we subscribed.
+        """
+        if self._is_v5:
+            _, mid = self._client.subscribe(
+                [(topic, SubscribeOptions(qos=1, retainAsPublished=flagged)) for topic, flagged in topics.items()]
+            )
+        else:
+            _, mid = self._client.subscribe([(topic, 1) for topic in topics])
         if mid is not None:
-            self._subscriptions[mid] = topics
+            self._subscriptions[mid] = tuple(topics)
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Send what was given, and wait until something happens, the waker wakes, or the time is over.
@@ -137,7 +155,9 @@ class Connection:
             try:
                 wire.flush()
                 self._exchange(wire, timeout_s)
-                self._client.loop_misc()
+                if (now := time.monotonic()) >= self._next_look_s:
+                    self._next_look_s = now + LONGEST_WAIT_S
+                    self._client.loop_misc()
                 wire.flush()
             except OSError as error:
                 self._end(error.strerror or str(error))
@@ -158,20 +178,31 @@ class Connection:
             wire.close()
 
     def _exchange(self, wire: Wire, timeout_s: float) -> None:
-        poll = select.poll()
-        poll.register(self._waker, select.POLLIN)
-        poll.register(wire, select.POLLIN | (select.POLLOUT if wire.unsent else 0))
+        self._read(wire, timeout_s)
+        pubacks = wire.take_pubacks()
+        if pubacks and len(pubacks) < self._unanswered:
+            # A broker's first comes alone and the others at its heels: all of them are worth one round of the caller.
+            self._read(wire, GATHER_S)
+            pubacks += wire.take_pubacks()
+        self._unanswered -= len(pubacks)
+        if self._client.want_write():
+            self._client.loop_write()
+        if pubacks:
+            self._acknowledge(pubacks, time.monotonic_ns())
+
+    def _read(self, wire: Wire, timeout_s: float) -> None:
+        """Wait for something to read, for the waker, or until what could not be sent can be."""
+        if self._client.socket() is None:
+            return
+        self._poll.modify(wire, select.POLLIN | (select.POLLOUT if wire.unsent else 0))
         # Rounded up: rounded down it would spin through the last millisecond.
-        ready = dict(poll.poll(0 if wire.unread else math.ceil(max(0.0, min(timeout_s, LONGEST_WAIT_S)) * 1e3)))
+        wait_ms = 0 if wire.unread else math.ceil(max(0.0, min(timeout_s, LONGEST_WAIT_S)) * 1e3)
+        ready = dict(self._poll.poll(wait_ms))
         if self._waker.fileno() in ready:
             self._waker.clear()
         readable = wire.unread or ready.get(wire.fileno(), 0) & ~select.POLLOUT
-        while readable and self._client.loop_read() is MQTTErrorCode.MQTT_ERR_SUCCESS:
+        while readable and wire.receive() and self._client.loop_read() is MQTTErrorCode.MQTT_ERR_SUCCESS:
             readable = self._client.socket() is not None and wire.unread
-        if self._client.want_write():
-            self._client.loop_write()
-        if pubacks := wire.take_pubacks():
-            self._acknowledge(pubacks, time.monotonic_ns())
 
     def _acknowledge(self, pubacks: Sequence[Puback], at_ns: int) -> None:
         for puback in pubacks:

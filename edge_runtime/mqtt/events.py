@@ -51,7 +51,7 @@ class Received(Event):
     Attributes:
         topic: where it was published.
         payload: as it came.
-        retained: whether the broker had kept it, from before we subscribed.
+        retained: whether the broker had kept it, from before we subscribed, or keeps it (see `Connection.subscribe`).
         response_topic: where the answer is wanted (MQTT 5).
         correlation: what the answer has to repeat (MQTT 5).
     """

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge_runtime.mqtt.events import Acknowledged
+from edge_runtime.mqtt.packets import publish_bytes
 from edge_runtime.mqtt.reasons import FAILURE, HOPELESS, QUOTA_EXCEEDED
 from edge_runtime.ratelimit import RateLimitedLog
 from edge_runtime.spool import Spool
@@ -23,7 +24,6 @@ LONGEST_WAIT_S = 60.0
 OTHERS_FIRST_S = 2.0  # of each connection, before one is risked for a message that broke the last
 DELETED_TOGETHER = 64
 DELETED_AFTER_S = 0.25
-PACKET_OVERHEAD_BYTES = 128  # of a PUBLISH beside topic and payload: header, packet identifier, uuid property
 
 
 @dataclass
@@ -43,12 +43,12 @@ def backoff_s(attempt: int, *, first_s: float, longest_s: float) -> float:
 class Outgoing:
     """Meters the rows: at most 20 unacknowledged ones, and fewer where something is wrong. For one thread alone.
 
-    A row leaves the spool only when the broker has acknowledged it, and some together, since each deletion is a
-    transaction of its own: what a crash leaves undeleted is sent once more. A refused row waits with all of its topic,
-    longer each time, and is a dead letter in the end. Rows that were on their way when a connection broke are
-    suspects, since some brokers answer a message that they cannot take by hanging up: they then go one by one, so that
-    the culprit is the only one that each lost connection counts against. It waits, longer each time, while the others
-    go on.
+    A row leaves the spool only when the broker has acknowledged it: with the next rows that are put, or else some
+    together, since that is a transaction of its own. What a crash leaves undeleted is sent once more. A refused row
+    waits with all of its topic, longer each time, and is a dead letter in the end. Rows that were on their way when a
+    connection broke are suspects, since some brokers answer a message that they cannot take by hanging up: they then go
+    one by one, so that the culprit is the only one that each lost connection counts against. It waits, longer each
+    time, while the others go on.
 
     Args:
         spool: where the rows are.
@@ -61,8 +61,6 @@ class Outgoing:
         self.refused = 0
         self._spool = spool
         self._delivered = delivered
-        self._done: set[int] = set()
-        self._done_since_s = 0.0
         self._in_flight: dict[int, Row] = {}
         self._suspects: set[int] = set()
         self._benched: dict[int, float] = {}  # culprits, and when each may be tried again
@@ -101,7 +99,7 @@ class Outgoing:
         if room <= 0:
             return []
         paused = [topic for topic, pause in self._paused.items() if pause.until_s > now]
-        on_their_way = {row.id for row in self._in_flight.values()} | self._done | self._benched.keys()
+        on_their_way = {row.id for row in self._in_flight.values()} | self._benched.keys()
         while rows := self._spool.advance(room, on_their_way=on_their_way, skip_topics=paused):
             if fitting := [row for row in rows if self._fits(row)]:
                 return fitting
@@ -126,33 +124,32 @@ class Outgoing:
                 self._refuse(row, answer)
                 continue
             self._paused.pop(row.message.topic, None)
-            if not self._done:
-                self._done_since_s = time.monotonic()
-            self._done.add(row.id)
+            self._spool.delivered.add(row.id)
             self.acknowledged += 1
             self.acknowledged_detections += row.message.priority is Priority.DETECTION
             self._delivered(row.message.uuid, answer.at_ns)
-        if len(self._done) >= DELETED_TOGETHER or (self._done and self._deletion_due_s() <= 0):
+        waiting = len(self._spool.delivered)
+        if waiting >= DELETED_TOGETHER or (waiting and self._deletion_due_s() <= 0):
             self.tidy()
 
     def tidy(self) -> None:
         """Delete what the broker has. On a full disk that has to wait: the rows are not sent again meanwhile."""
-        if not self._done:
-            return
         try:
-            self._spool.delete(self._done)
+            self._spool.tidy()
         except SpoolError as error:
-            self._done_since_s = time.monotonic()
+            self._spool.delivered.put_off()
             self._log.warning("delete", f"delivered messages cannot be deleted for now: {error.found}")
-        else:
-            self._done.clear()
 
-    def lost(self) -> None:
-        """The connection broke; what was on its way will be sent again."""
+    def lost(self, others: int = 0) -> None:
+        """The connection broke; what was on its way will be sent again.
+
+        Args:
+            others: messages that were on their way beside the rows, and may be to blame as well.
+        """
         rows = list(self._in_flight.values())
         self._in_flight.clear()
         self._spool.rewind()
-        if len(rows) == 1 and rows[0].id in self._suspects:
+        if len(rows) == 1 and rows[0].id in self._suspects and not others:
             culprit = rows[0]
             self._suspects.discard(culprit.id)
             if not self._charge(culprit, "the connection breaks whenever it is sent"):
@@ -175,15 +172,15 @@ class Outgoing:
         now = time.monotonic()
         waits = [pause.until_s - now for pause in self._paused.values() if pause.until_s > now]
         waits += [max(0.0, until_s - now) for until_s in self._benched.values()]
-        if self._done:
+        if len(self._spool.delivered):
             waits.append(self._deletion_due_s())
         return min(waits) if waits else None
 
     def _deletion_due_s(self) -> float:
-        return max(0.0, self._done_since_s + DELETED_AFTER_S - time.monotonic())
+        return max(0.0, DELETED_AFTER_S - self._spool.delivered.waiting_s())
 
     def _fits(self, row: Row) -> bool:
-        size = len(row.message.payload) + len(row.message.topic) + PACKET_OVERHEAD_BYTES
+        size = publish_bytes(row.message.topic, row.message.payload)
         if self._packet_limit_bytes is None or size <= self._packet_limit_bytes:
             return True
         self.reject(row, f"{size} bytes, but the broker takes {self._packet_limit_bytes} at most")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 LARGEST_BODY_BYTES = 268_435_455
+OVERHEAD_BYTES = 128  # of a PUBLISH beside what it carries: header, packet identifier, uuid property
 _PUBLISH_QOS_1 = 0x32
 _RETAIN = 0x01
 _PUBACK = 0x40
@@ -12,8 +14,7 @@ _CORRELATION_DATA = b"\x09"
 _USER_PROPERTY = b"\x26"
 
 
-@dataclass(frozen=True)
-class Puback:
+class Puback(NamedTuple):
     """The answer to a PUBLISH.
 
     Attributes:
@@ -40,14 +41,12 @@ def encode_publish(
     Raises:
         ValueError: MQTT does not allow the topic or the size.
     """
-    name = topic.encode()
-    if not name or {"+", "#", "\0"} & set(topic):
-        raise ValueError(f"{topic!r} is no topic to publish on")
-    variable = _string(name) + mid.to_bytes(2, "big")
+    variable = _topic(topic) + mid.to_bytes(2, "big")
     if is_v5:
         properties = b""
         if user_property is not None:
-            properties += _USER_PROPERTY + b"".join(_string(part.encode()) for part in user_property)
+            name, value = user_property
+            properties += _property_name(name) + _string(value.encode())
         if correlation is not None:
             properties += _CORRELATION_DATA + _string(correlation)
         variable += _length(len(properties)) + properties
@@ -55,6 +54,11 @@ def encode_publish(
     if size > LARGEST_BODY_BYTES:
         raise ValueError(f"a message of {len(payload)} bytes is too large for MQTT")
     return b"".join((bytes((_PUBLISH_QOS_1 | (_RETAIN if retain else 0),)), _length(size), variable, payload))
+
+
+def publish_bytes(topic: str, payload: bytes, correlation: bytes | None = None) -> int:
+    """The size of a PUBLISH, rounded up a little: for comparing with the largest packet that a broker takes."""
+    return OVERHEAD_BYTES + len(topic.encode()) + len(payload) + len(correlation or b"")
 
 
 class PubackFilter:
@@ -112,6 +116,18 @@ def _body(buffer: bytearray, at: int) -> tuple[int, int] | None:
         if byte < 0x80:
             return at + 2 + n, size
     return at + 5, 0
+
+
+@lru_cache(maxsize=64)
+def _topic(topic: str) -> bytes:
+    if not topic or {"+", "#", "\0"} & set(topic):
+        raise ValueError(f"{topic!r} is no topic to publish on")
+    return _string(topic.encode())
+
+
+@lru_cache(maxsize=8)
+def _property_name(name: str) -> bytes:
+    return _USER_PROPERTY + _string(name.encode())
 
 
 def _string(value: bytes) -> bytes:

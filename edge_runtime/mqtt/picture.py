@@ -46,7 +46,10 @@ def fit_jpeg(jpeg: bytes, most_bytes: int) -> Picture:
             scale = min(0.9, 0.95 * math.sqrt(most_bytes / len(jpeg)))
             height, width = int(height * scale), int(width * scale)
             if min(height, width) < LEAST_SIDE_PX:
-                raise SinkError(f"a snapshot does not fit into {most_bytes} bytes", fix="raise max_payload_bytes")
+                raise SinkError(
+                    f"a snapshot does not fit into {most_bytes} bytes",
+                    fix="raise max_payload_bytes, or the broker's packet limit where that is lower",
+                )
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, max(quality, LOWEST_QUALITY)])
         if not done:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
+from typing import get_args
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -12,6 +14,8 @@ from fissura.messages import COMMAND_ADAPTER, Command
 
 LONGEST_WORDS = 300
 EXPECTED = 'JSON such as {"name": "threshold", "value": 0.4}; see the schema command.json'
+_UNION, _ = get_args(Command)
+NAMES: tuple[str, ...] = tuple(get_args(kind.model_fields["name"].annotation)[0] for kind in get_args(_UNION))
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ def read_command(payload: bytes) -> Reading:
         command = COMMAND_ADAPTER.validate_json(payload)
     except ValidationError as error:
         name, correlation = _field(payload, "name", 32), _field(payload, "correlation", 256)
+        if name is not None and name not in NAMES:
+            return Reading(None, _unknown(name), name, correlation)
         return Reading(None, UsageError(_words(error), expected=EXPECTED), name, correlation)
     return Reading(command, None, command.name, command.correlation)
 
@@ -51,9 +57,21 @@ def _field(payload: bytes, name: str, longest: int) -> str | None:
     return value if isinstance(value, str) and len(value) <= longest else None
 
 
+def _unknown(name: str) -> UsageError:
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    return UsageError(
+        _bounded(f"there is no command {name!r}"),
+        expected=", ".join(NAMES),
+        fix=f"did you mean {near[0]!r}?" if near else "",
+    )
+
+
 def _words(error: ValidationError) -> str:
     """The first thing that is wrong, in a line of bounded length."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"][1:])  # the first part is the command's own name
-    words = f"{place}: {first['msg']}" if place else first["msg"]
+    return _bounded(f"{place}: {first['msg']}" if place else first["msg"])
+
+
+def _bounded(words: str) -> str:
     return words if len(words) <= LONGEST_WORDS else f"{words[:LONGEST_WORDS]}..."

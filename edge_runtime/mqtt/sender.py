@@ -9,8 +9,8 @@ import ssl
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from edge_runtime.clock import wall_clock_quality
 from edge_runtime.mqtt.connection import Connection
@@ -61,12 +61,12 @@ class Ear:
     """What the sender listens to on the pipeline's behalf.
 
     Attributes:
-        topics: to subscribe to on every connect.
+        topics: to subscribe to on every connect, as `Connection.subscribe` takes them.
         heard: takes what comes in; called by the sender's thread, so it must be quick.
         greeting: what to say after the birth, on every connect.
     """
 
-    topics: tuple[str, ...] = ()
+    topics: Mapping[str, bool] = field(default_factory=dict)
     heard: Callable[[Received], None] = lambda message: None
     greeting: Callable[[], Sequence[Notice]] = lambda: ()
 
@@ -234,12 +234,14 @@ class Sender:
         if self._ear.topics:  # before the birth: who reads that may give commands
             connection.subscribe(self._ear.topics)
         self._say(connection, self._voice.status("online", None))
+        self.notices.packet_limit_bytes = answer.packet_limit_bytes
         self.notices.put(*self._ear.greeting())
         self.outgoing.opened(answer.receive_maximum, answer.packet_limit_bytes)
         self.connected = True
         try:
             while not self._closing:
                 self._publish(connection)
+                # Without an event as well: what was delivered is deleted when it is due, or the waiting becomes a spin.
                 self._take_events(connection.wait(self._patience_s()))
                 if connection.ended is not None:
                     return self._lost(connection.ended)
@@ -264,12 +266,14 @@ class Sender:
                 correlation=notice.correlation,
             )
             self.notices.sent(mid, notice)
-        self._publish_rows(connection)
+        if not self.notices.risking:
+            self._publish_rows(connection)
 
     def _take_events(self, events: Sequence[Event]) -> list[Acknowledged]:
         answers = [event for event in events if isinstance(event, Acknowledged)]
         self.outgoing.settle(answers)
-        self.notices.settle(answers)
+        if self.notices.in_flight:
+            self.notices.settle(answers)
         for event in events:
             if isinstance(event, Received):
                 self._ear.heard(event)
@@ -291,9 +295,12 @@ class Sender:
                 self.outgoing.sent(mid, row)
 
     def _lost(self, ended: Ended) -> int:
+        found_culprit = False
         if ended.code not in BROKERS_OWN_REASONS:
-            self.outgoing.lost()
-        self._short_connections += 1
+            self.outgoing.lost(self.notices.in_flight)
+            found_culprit = self.notices.lost(suspicious=True)
+        if not found_culprit:
+            self._short_connections += 1
         taken_over = ended.code == SESSION_TAKEN_OVER
         self._log.warning("lost", f"connection to broker {self._endpoint} ended: {ended.reason}; connecting again")
         if taken_over or self._short_connections >= TAKEOVER_SUSPECTED:

@@ -27,6 +27,7 @@ class Wire:
         self._out = bytearray()
         self._in = b""
         self._at = 0
+        self._ended = False
         self._filter = PubackFilter()
         self._pubacks: list[Puback] = []
         self._farewell_s: float | None = None
@@ -44,19 +45,32 @@ class Wire:
 
     def recv(self, size: int) -> bytes:
         """At most `size` bytes; none at the end. Raises what a socket raises, where there is nothing yet."""
-        if self._at == len(self._in):
-            self._in, self._at = b"", 0
-            data = self._peer.recv(READ_BYTES)
-            if not data:
-                return b""
-            self._acknowledge_at_once()
-            self._in, pubacks = self._filter.feed(data)
-            self._pubacks += pubacks
-            if not self._in:
-                raise BlockingIOError
+        if not self.receive():
+            raise BlockingIOError
         chunk = self._in[self._at : self._at + size]
         self._at += len(chunk)
         return chunk
+
+    def receive(self) -> bool:
+        """Take in what has come, if all that came before is read.
+
+        Returns:
+            Whether there is something in it for paho: bytes of a packet that is no PUBACK, or the end.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        if self._at == len(self._in) and not self._ended:
+            try:
+                data = self._peer.recv(READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return False
+            self._ended = not data
+            self._acknowledge_at_once()
+            self._in, pubacks = self._filter.feed(data)
+            self._at = 0
+            self._pubacks += pubacks
+        return self._ended or self._at < len(self._in)
 
     def _acknowledge_at_once(self) -> None:
         """Of a window's PUBACKs a broker sends the first, and by Nagle's rule the others when our TCP has acknowledged

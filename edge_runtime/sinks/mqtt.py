@@ -23,7 +23,7 @@ from edge_runtime.mqtt.events import Received
 from edge_runtime.mqtt.home_assistant import birth_topic, discovery
 from edge_runtime.mqtt.latency import CaptureToAck
 from edge_runtime.mqtt.notices import Notice
-from edge_runtime.mqtt.outgoing import PACKET_OVERHEAD_BYTES, Outgoing
+from edge_runtime.mqtt.outgoing import Outgoing
 from edge_runtime.mqtt.sender import Ear, Sender, Voice
 from edge_runtime.plugins import Address
 from edge_runtime.ratelimit import RateLimitedLog
@@ -32,7 +32,7 @@ from edge_runtime.spool import Spool, SpoolLimits, SpoolStats
 from edge_runtime.spool_row import Message
 from fissura import __version__
 from fissura.config import Config
-from fissura.errors import FissuraError
+from fissura.errors import FissuraError, SpoolError
 from fissura.messages import Detection, Status
 from fissura.topics import COMMAND, DETECTION, STATUS, check_serial
 
@@ -77,7 +77,7 @@ class MqttSink(Sink):
         self._log = RateLimitedLog(logger)
         self._spooled = 0
         self._closed: SpoolStats | None = None
-        self._spool = Spool(
+        self._spool = _open_spool(
             config.spool or default_spool(context.serial),
             SpoolLimits(max_bytes=int(config.spool_mb * 1e6), max_age_s=config.spool_days * 86400),
         )
@@ -87,20 +87,20 @@ class MqttSink(Sink):
         self._discovery_prefix = config.discovery_prefix if config.discovery else None
         self._latency = CaptureToAck(context.times)
         self._commands: Commands | None = None
-        topics: list[str] = []
+        topics: dict[str, bool] = {}
         if context.control is not None:
-            room = config.max_payload_bytes - PACKET_OVERHEAD_BYTES
-            self._commands = Commands(context.serial, context.control, self._say, room)
-            topics.append(COMMAND.of(context.serial))
+            self._commands = Commands(context.serial, context.control, self._say, self._packet_bytes)
+            topics[COMMAND.of(context.serial)] = True
         if self._discovery_prefix is not None:
-            topics.append(birth_topic(self._discovery_prefix))
+            # Its flag as published would not tell a birth that is kept from one that is old.
+            topics[birth_topic(self._discovery_prefix)] = False
         self._sender = Sender(
             endpoint,
             self._spool,
             Voice(context.serial, self._status, TelemetryWriter(context)),
             context.fail,
             Outgoing(self._spool, self._latency.delivered),
-            Ear(tuple(topics), self._heard, self._greeting),
+            Ear(topics, self._heard, self._greeting),
         )
         context.on_model.append(self._model_changed)
         self.outbox = Outbox(
@@ -152,12 +152,17 @@ class MqttSink(Sink):
             "connects": self._sender.connects,
             "commands": 0 if self._commands is None else self._commands.done,
             "commands_refused": 0 if self._commands is None else self._commands.refused,
+            "notices_dropped": self._sender.notices.dropped,
         }
 
     def _say(self, *notices: Notice) -> bool:
         taken = self._sender.notices.put(*notices)
         self._sender.wake()
         return taken
+
+    def _packet_bytes(self) -> int:
+        limit = self._sender.notices.packet_limit_bytes
+        return self._limit_bytes if limit is None else min(limit, self._limit_bytes)
 
     def _heard(self, message: Received) -> None:
         if self._discovery_prefix is not None and message.topic == birth_topic(self._discovery_prefix):
@@ -197,6 +202,19 @@ class MqttSink(Sink):
             bundle_id=self._context.model.bundle_id,
             engine=self._context.model.engine,
         )
+
+
+def _open_spool(path: Path, limits: SpoolLimits) -> Spool:
+    try:
+        return Spool(path, limits)
+    except SpoolError as error:
+        if not error.found.endswith(f"in use by process {os.getpid()}"):
+            raise
+        raise SpoolError(
+            f"spool {path} is in use by another output of this run",
+            expected="a store for each MQTT output",
+            fix="give one of the addresses another: ?spool=PATH",
+        ) from error
 
 
 def default_spool(serial: str) -> Path:

@@ -13,13 +13,15 @@ from fissura.errors import ConfigError, SourceError, UsageError
 
 
 class Panel(Control):
-    """Remembers what it was told; `slow` holds every change up until it is set."""
+    """Remembers what it was told; every change is `held` until it is `open`."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.held = 0
+        self.sources: tuple[str, ...] = ("front",)
         self.open = threading.Event()
         self.open.set()
-        self._state = ControlState(False, 0.4, None, "0" * 64, "onnxruntime", ("front",))
+        self._state = ControlState(False, 0.4, None, "0" * 64, "onnxruntime", ())
 
     def pause(self) -> None:
         self._change("pause", paused=True)
@@ -45,9 +47,10 @@ class Panel(Control):
         raise ConfigError("there is no configuration file")
 
     def state(self) -> ControlState:
-        return self._state
+        return replace(self._state, sources=self.sources)
 
     def _change(self, name: str, **values: object) -> None:
+        self.held += 1
         self.open.wait(30)
         self.calls.append(name)
         self._state = replace(self._state, **values)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +16,9 @@ import numpy as np
 import pytest
 
 from edge_runtime.local_broker import LocalBroker
+from edge_runtime.mqtt.commands import MOST_WAITING, Commands
+from edge_runtime.mqtt.events import Received
+from edge_runtime.mqtt.notices import Notice
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Sink, SinkContext
 from fissura.messages import Answer, ModelStamp
@@ -131,6 +135,15 @@ def test_a_retained_command_is_refused(tmp_path: Path, broker: LocalBroker, oper
     device.sink.close()
 
 
+def test_a_command_with_the_retain_flag_is_refused_while_connected_too(device: Device, operator: Operator) -> None:
+    operator.send({"name": "pause"}, retain=True)
+    assert wait_until(lambda: bool(operator.answers()))
+    assert "retained" in operator.answers()[0]["error"]["found"]
+    operator.send(b"", retain=True)
+    assert operator.ask({"name": "state"})["state"]["paused"] is False
+    assert device.panel.calls == []
+
+
 def test_an_oversized_command_is_refused_unread(device: Device, operator: Operator) -> None:
     answer = operator.ask(b'{"name": "pause", "correlation": "' + b"x" * 70_000 + b'"}')
     assert "65536" in answer["error"]["expected"]
@@ -196,6 +209,100 @@ def test_a_snapshot_is_made_to_fit_and_the_answer_says_where_it_is(
     assert image is not None
     assert image.shape[:2] == (answer["snapshot"]["height_px"], answer["snapshot"]["width_px"])
     device.sink.close()
+
+
+def test_a_snapshot_fits_into_the_packets_that_the_broker_takes(tmp_path: Path, make_broker: MakeBroker) -> None:
+    broker = make_broker("allow_anonymous true", "max_packet_size 20000")
+    operator = Operator(broker.port)
+    device = Device(tmp_path, broker)
+    device.wait_for(operator)
+    answer = operator.ask({"name": "snapshot"})
+    assert answer["ok"] and answer["snapshot"]["size_bytes"] < 20_000
+    assert [len(picture.payload) for picture in operator.on("/snapshot")] == [answer["snapshot"]["size_bytes"]]
+    device.sink.close()
+    assert device.sink.totals()["connects"] == 1
+    operator.close()
+
+
+def test_a_snapshot_that_cannot_be_made_to_fit_is_answered_so(tmp_path: Path, make_broker: MakeBroker) -> None:
+    broker = make_broker("allow_anonymous true", "max_packet_size 700")
+    operator = Operator(broker.port)
+    device = Device(tmp_path, broker)
+    device.wait_for(operator)
+    answer = operator.ask({"name": "snapshot"})
+    assert not answer["ok"] and "does not fit" in answer["error"]["found"]
+    assert "packet limit" in answer["error"]["fix"]
+    device.sink.close()
+    assert device.sink.totals()["connects"] == 1
+    operator.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "setting"), [("3.1.1", "max_packet_size 20000"), ("5", "message_size_limit 20000")]
+)
+def test_a_picture_that_the_broker_turns_out_not_to_take_is_answered_so_and_nothing_else_is_blamed(
+    tmp_path: Path, make_broker: MakeBroker, version: str, setting: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = make_broker("allow_anonymous true", setting)  # in 3.1.1 it hangs up, in 5 it refuses; neither tells before
+    operator = Operator(broker.port)
+    device = Device(tmp_path, broker, f"&version={version}")
+    device.wait_for(operator)
+    answer = operator.ask({"name": "snapshot"})
+    assert not answer["ok"] and answer["snapshot"] is None
+    assert "did not take the picture" in answer["error"]["found"]
+    assert operator.ask({"name": "pause"})["ok"]
+    beats = len(operator.on("/telemetry"))
+    assert wait_until(lambda: len(operator.on("/telemetry")) >= beats + 2)
+    assert "share the serial" not in caplog.text
+    device.sink.close()
+    totals = device.sink.totals()
+    assert (totals["refused"], totals["dead_letters"], totals["notices_dropped"]) == (0, 0, 1)
+    assert totals["connects"] <= 3
+    assert len(operator.answers()) == 2
+    operator.close()
+
+
+def _into(said: list[Notice]) -> Callable[..., bool]:
+    def say(*notices: Notice) -> bool:
+        said.extend(notices)
+        return True
+
+    return say
+
+
+def test_an_answer_that_is_too_large_goes_without_the_state() -> None:
+    said: list[Notice] = []
+    panel = Panel()
+    panel.sources = tuple(f"camera-{n}" for n in range(200))
+    commands = Commands("s1", panel, _into(said), lambda: 2000)
+    commands.start()
+    commands.heard(Received("t", b'{"name": "pause"}', retained=False))
+    assert wait_until(lambda: bool(said))
+    answer = Answer.model_validate_json(said[0].payload)
+    assert said[0].size_bytes <= 2000
+    assert answer.ok and answer.state is None
+    assert answer.error is not None and "2000" in answer.error.expected
+    commands.close()
+
+
+def test_commands_that_wait_are_dropped_at_the_end() -> None:
+    said: list[Notice] = []
+    panel = Panel()
+    panel.open.clear()
+    commands = Commands("s1", panel, _into(said), lambda: 100_000)
+    commands.start()
+    pause = Received("t", b'{"name": "pause"}', retained=False)
+    commands.heard(pause)
+    assert wait_until(lambda: panel.held == 1)
+    for _ in range(MOST_WAITING):  # as many as there is room for
+        commands.heard(pause)
+    opens = threading.Timer(0.3, panel.open.set)
+    opens.start()
+    commands.close()
+    commands.heard(pause)
+    opens.join()
+    assert panel.calls == ["pause"]
+    assert [Answer.model_validate_json(notice.payload).ok for notice in said] == [True]
 
 
 def test_a_broker_that_lets_no_commands_through_is_reported_and_the_rest_flows(

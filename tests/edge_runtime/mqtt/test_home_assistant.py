@@ -121,6 +121,8 @@ def test_it_is_said_again_when_home_assistant_starts(tmp_path: Path, broker: Loc
     operator.publish("ha/status", b"offline")
     operator.publish("ha/status", b"online")
     assert wait_until(lambda: len(operator.on("ha/device/fissura_s1/config")) == 2)
+    operator.publish("ha/status", b"online", retain=True)  # as some set it up
+    assert wait_until(lambda: len(operator.on("ha/device/fissura_s1/config")) == 3)
     late = Operator(broker.port, client_id="late")
     assert wait_until(lambda: bool(late.on("ha/device/fissura_s1/config")))  # retained
     assert late.on("ha/device/fissura_s1/config")[0].retain

@@ -57,3 +57,15 @@ def test_a_command() -> None:
     reading = read_command(b'{"name": "threshold", "value": 0.3, "correlation": "c-1"}')
     assert isinstance(reading.command, Threshold)
     assert reading.command.value == 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"), [("treshold", "did you mean 'threshold'?"), ("snapshoot", "did you mean 'snapshot'?"), ("fly", "")]
+)
+def test_a_misspelt_command_is_told_from_those_that_there_are(name: str, fix: str) -> None:
+    reading = read_command(json.dumps({"name": name, "value": 0.3}).encode())
+    assert reading.error is not None
+    assert reading.error.found == f"there is no command {name!r}"
+    assert reading.error.expected == "pause, resume, threshold, budget, snapshot, reload, state"
+    assert reading.error.fix == fix
+    assert reading.name == name

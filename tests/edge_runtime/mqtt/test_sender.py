@@ -104,6 +104,14 @@ def test_a_message_that_the_broker_cannot_take_is_a_dead_letter_and_the_others_a
     subscriber.close()
 
 
+def test_what_is_delivered_is_deleted_though_nothing_else_happens(tmp_path: Path, broker: LocalBroker) -> None:
+    bench = Bench(tmp_path, _endpoint(broker.port))
+    bench.sender.start()
+    assert wait_until(lambda: bench.sender.outgoing.acknowledged >= 1)
+    assert wait_until(bench.spool.empty, 5)
+    bench.close()
+
+
 def test_what_is_on_its_way_is_metered(tmp_path: Path, make_broker: MakeBroker) -> None:
     broker = make_broker()
     bench = Bench(tmp_path, _endpoint(broker.port))

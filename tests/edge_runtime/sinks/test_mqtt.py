@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from edge_runtime.local_broker import LocalBroker
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import SinkContext
+from fissura.errors import SpoolError
 from fissura.messages import ModelStamp
 from tests.edge_runtime.sinks.test_sinks import PROBABILITY, deadline, make_frame
 from tests.mosquitto import Subscriber, wait_until
@@ -43,3 +46,13 @@ def test_the_retained_status_names_the_model_that_runs(tmp_path: Path, broker: L
     late.close()
     sink.close()
     subscriber.close()
+
+
+def test_two_outputs_of_a_run_are_told_to_have_a_store_each(tmp_path: Path, broker: LocalBroker) -> None:
+    uri = f"mqtt://127.0.0.1:{broker.port}?spool={tmp_path}/s.sqlite"
+    sink = open_sink(uri, _context())
+    with pytest.raises(SpoolError, match="another output of this run") as caught:
+        open_sink(uri, _context())
+    assert "?spool=PATH" in caught.value.fix
+    sink.close()
+    open_sink(uri, _context()).close()

@@ -2,13 +2,17 @@
 
 A vendor's library that crashes ends this process, and not the run. A line of JSON comes in on standard input (`Task`),
 an `Answer` goes out when the engine is open, proven and warm; after that, each line that comes in is the length of a
-turn in seconds and is answered with the times of its frames. The end of standard input is the end of the process.
+turn in seconds and is answered with the times of its frames. The end of standard input is the end of the process and
+of all that it started, whatever it is at: it comes when the run is gone, however that one ended.
 """
 
 from __future__ import annotations
 
 import os
+import select
+import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 
@@ -30,6 +34,7 @@ from fissura.synth import SynthConfig, render
 
 def main() -> int:
     """Try what standard input asks for; returns the exit code."""
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not come between the lines of JSON
 
@@ -47,6 +52,14 @@ def main() -> int:
     except FissuraError as error:
         say(Answer(problem=error.found))
     return 0
+
+
+def _end_with_parent() -> None:
+    closed = select.poll()
+    closed.register(0, 0)  # no data, which is for the other thread: only that nobody can write any more
+    closed.poll()
+    # The group is this process and what it started. The other thread may be in a library: no orderly end.
+    os.killpg(0, signal.SIGKILL)
 
 
 def _prepared(candidate: Candidate, request: Request) -> tuple[Inference, list[RgbImage]]:

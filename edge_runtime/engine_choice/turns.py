@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_runtime.engine_choice.candidate import Candidate
 from edge_runtime.engine_choice.request import Answer, Request, Task
-from edge_runtime.engines.tensorrt.process_group import kill_group
+from edge_runtime.process_group import kill_group
 from fissura.errors import EngineError
 
 logger = logging.getLogger(__name__)
@@ -107,17 +107,21 @@ class Trial:
         return answer
 
     def end(self) -> None:
-        """End the process and all that it started."""
-        kill_group(self._process.pid)
-        self._process.wait()
+        """End the process and all that it started; may be called again."""
+        self._kill()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(BrokenPipeError):  # of a line that a dead process did not read
                     stream.close()
 
+    def _kill(self) -> int:
+        """End what is left of the group; the exit code of its first process."""
+        if self._process.returncode is None:  # not reaped yet: until then its number belongs to nobody else
+            kill_group(self._process.pid)
+        return self._process.wait()
+
     def _last_words(self) -> str:
-        kill_group(self._process.pid)
-        code = self._process.wait()
+        code = self._kill()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

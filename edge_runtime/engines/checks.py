@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.statistics import Statistics
 from fissura.bundle import Graph
-from fissura.errors import ModelShapeError
+from fissura.errors import EngineError, ModelShapeError
 
 RE_EXPORT = "export the bundle again: manifest and graph do not belong together"
 Run = Callable[[NDArray[np.uint8], Statistics | None], NDArray[np.float32]]
@@ -40,7 +40,7 @@ def check_graph(path: Path, graph: Graph, inputs: Sequence[Port], outputs: Seque
         graph: the entry.
         inputs: of the loaded graph.
         outputs: of the loaded graph.
-        run: the engine's; is called once, on a small black frame.
+        run: the engine's; is called on a small black frame, and on two where the batch axis is free.
 
     Raises:
         ModelShapeError: they differ.
@@ -48,6 +48,8 @@ def check_graph(path: Path, graph: Graph, inputs: Sequence[Port], outputs: Seque
     """
     image = check_ports(path, graph, inputs, outputs)
     check_by_running(path, graph, image, run)
+    if has_free_batch(image):
+        _check_two_at_once(path, graph, image, run)
     return image
 
 
@@ -109,8 +111,15 @@ def _named(path: Path, ports: Sequence[Port], name: str, what: str, of: int | No
     return ports[names.index(name)]
 
 
-def check_by_running(path: Path, graph: Graph, image: Port, run: Run) -> None:
-    """Run one small black frame: symbolic shapes do not tell the scale, which must show before the first frame.
+def check_by_running(path: Path, graph: Graph, image: Port, run: Run, images: int = 1) -> None:
+    """Run small black frames: symbolic shapes do not tell the scale, which must show before the first frame.
+
+    Args:
+        path: of the graph, for the message.
+        graph: its entry in the manifest.
+        image: the image's input.
+        run: the engine's.
+        images: how many at once.
 
     Raises:
         ModelShapeError: the output is not of the shape that the manifest promises.
@@ -119,12 +128,13 @@ def check_by_running(path: Path, graph: Graph, image: Port, run: Run) -> None:
     rows, columns = (1, 2) if graph.input.layout == "NHWC" else (2, 3)
     size = -(-max(graph.input.min_size, 1) // graph.input.multiple) * graph.input.multiple
     height, width = (axis if isinstance(axis, int) else size for axis in (image.shape[rows], image.shape[columns]))
-    batch = np.zeros((1, height, width, 3) if graph.input.layout == "NHWC" else (1, 3, height, width), dtype=np.uint8)
+    shape = (height, width, 3) if graph.input.layout == "NHWC" else (3, height, width)
+    batch = np.zeros((images, *shape), np.uint8)
     channels = 1 if graph.output.kind == "probability" else 3
     scaled = (height * graph.output.scale, width * graph.output.scale)
-    planar = (1, channels, *scaled)
+    planar = (images, channels, *scaled)
     # A probability is (N, 1, H, W); an image has the layout of the graph's input.
-    expected = (1, *scaled, channels) if channels == 3 and graph.input.layout == "NHWC" else planar
+    expected = (images, *scaled, channels) if channels == 3 and graph.input.layout == "NHWC" else planar
     statistics = None if graph.statistics is None else np.ones((2, 3), np.float32)
     found = run(batch, statistics).shape
     if found != expected:
@@ -133,6 +143,20 @@ def check_by_running(path: Path, graph: Graph, image: Port, run: Run) -> None:
             expected=f"{expected}, as the manifest says",
             fix=RE_EXPORT,
         )
+
+
+def _check_two_at_once(path: Path, graph: Graph, image: Port, run: Run) -> None:
+    """A graph may leave the batch open at its input and still hold one image somewhere inside."""
+    try:
+        check_by_running(path, graph, image, run, images=2)
+    except ModelShapeError:
+        raise
+    except EngineError as error:
+        raise ModelShapeError(
+            f"{path}: input {image.name!r} has a free batch axis, but the graph does not run two images: {error.found}",
+            expected="a graph that takes any number of images, or one whose input says that it takes one",
+            fix="export the bundle again, with a fixed batch axis or with one that is free throughout",
+        ) from error
 
 
 def _fits(axis: int | str | None, size: int) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
@@ -20,6 +23,10 @@ from fissura.config import Config
 from fissura.errors import FissuraError, ImageError, SinkError
 from fissura.imaging.images import RgbImage, write_rgb
 from fissura.messages import Detection
+
+logger = logging.getLogger(__name__)
+
+LONGEST_CAMERA = 40  # letters, of four bytes at most: a file's name has 255 bytes
 
 
 class OverlayConfig(Config):
@@ -65,34 +72,51 @@ class OverlaySink(Sink):
 
 
 class Folder(Writer):
-    """One image a frame, named after the frame's file, or by its sequence number where it has none."""
+    """One image a frame: `STEM` of the frame's file, or `CAMERA-SEQUENCE` for a frame of no file.
+
+    A stem that another camera's frame has had gets the camera's name before it, and one that comes again (all frames of
+    a video have the same) the sequence number behind it. Nothing in the folder is written over: from the first name
+    that an earlier run has taken, this run's have a number behind them, `NAME-2`, the next run's `NAME-3`.
+    """
 
     def __init__(self, path: Path, suffix: str) -> None:
         self._path = path
         self._suffix = suffix
-        self._names: set[str] = set()
+        self._cameras: dict[str, str] = {}  # that each name of a file belongs to
+        self._number = 1
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SinkError(f"overlay folder {path} cannot be made: {error.strerror or error}") from error
 
     def write(self, frame: Frame, image: RgbImage) -> None:
-        name = Path(frame.name).stem if frame.name else ""
-        if not name or name in self._names:  # frames of a video share the name; a loop repeats it
-            name = f"{name or 'frame'}-{frame.sequence:06d}"
-        else:  # numbered ones differ anyway, and a camera would fill the memory with them
-            self._names.add(name)
+        path, self._number = free_path(self._path / f"{self._name(frame)}.{self._suffix}", self._number)
         try:
-            write_rgb(self._path / f"{name}.{self._suffix}", image)
+            write_rgb(path, image)
         except ImageError as error:
             raise SinkError(error.found) from error
+
+    def _name(self, frame: Frame) -> str:
+        camera = as_file_name(frame.source)
+        name = Path(frame.name).stem if frame.name else ""
+        if not name:  # numbered ones differ anyway, and a camera would fill the memory with them
+            return f"{camera}-{frame.sequence:06d}"
+        if self._cameras.get(name, frame.source) != frame.source:
+            name = f"{camera}-{name}"
+        if name in self._cameras:
+            return f"{name}-{frame.sequence:06d}"
+        self._cameras[name] = frame.source
+        return name
 
     def close(self) -> None:
         pass
 
 
 class Video(Writer):
-    """An MP4, written aside and renamed when it is whole. The first frame sets the size; others are fitted into it."""
+    """An MP4, written aside and renamed when it is whole. The first frame sets the size; others are fitted into it.
+
+    A video that is there already stays: this run's is then called `NAME-2.mp4`, the next one's `NAME-3.mp4`.
+    """
 
     def __init__(self, path: Path, fps: float) -> None:
         if not is_text(str(path)):  # OpenCV would crash
@@ -121,10 +145,31 @@ class Video(Writer):
             return
         self._video.release()
         self._video = None
+        path, _ = free_path(self._path)
         try:
-            self._aside.replace(self._path)
+            self._aside.replace(path)
         except OSError as error:
             raise SinkError(f"overlay video {self._path} cannot be written: {error.strerror or error}") from error
+
+
+def free_path(path: Path, number: int = 1) -> tuple[Path, int]:
+    """A path at which nothing is yet, with a number behind the name unless that is 1; and the number.
+
+    Args:
+        path: the one that is wanted.
+        number: the first to try.
+    """
+    first = number
+    while os.path.lexists(free := path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")):
+        number += 1
+    if number != first:
+        logger.warning("%s is there already and stays; this run writes %s", path, free)
+    return free, number
+
+
+def as_file_name(camera: str) -> str:
+    """A camera's name without what means something in a path, and not too long for one."""
+    return re.sub(r"[^\w.-]+", "-", camera).strip("-.")[:LONGEST_CAMERA] or "frame"
 
 
 def _fitted(image: RgbImage, size: tuple[int, int]) -> RgbImage:

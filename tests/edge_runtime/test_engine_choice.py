@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edge_runtime import engines
@@ -18,6 +23,8 @@ from fissura.bundle import VariantName, load_bundle
 from fissura.errors import EngineError
 from tests.bundles import make_bundle
 from tests.edge_runtime.proven import WRONG_STEEPNESS, list_files, make_proven_bundle, set_steepness
+from tests.edge_runtime.sources.live import gone
+from tests.mosquitto import wait_until
 
 SIZE = (160, 120)
 CLASSES = "tests.edge_runtime.test_verify"
@@ -203,6 +210,43 @@ def test_a_library_that_hangs_is_ended_in_time(proven: Path, tmp_path: Path, mon
     assert choice.kind == "onnxruntime"
     assert problems(choice)["openvino"] == "no answer in 10 s"
     assert not Path("/proc", pid.read_text()).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_trial_outlives_a_run_that_is_killed(
+    proven: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    pids = tmp_path / "pids"
+    # It has a child, as TensorRT has, and takes longer than the run lives.
+    code = (
+        "import os, subprocess, time\nchild = subprocess.Popen(['sleep', '600'])\n"
+        f"open('{pids}.new', 'w').write(f'{{os.getpid()}} {{child.pid}}')\nos.rename('{pids}.new', '{pids}')\n"
+        "time.sleep(600)"
+    )
+    with_fake_openvino(tmp_path, monkeypatch, code)
+    choosing = (
+        "import sys\nfrom pathlib import Path\nfrom edge_runtime.engine_choice.choose import choose_engine\n"
+        "from fissura.bundle import load_bundle\n"
+        "choose_engine(load_bundle(Path(sys.argv[1])), None, None, (160, 120), 1, cache=None)"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.environ["PYTHONPATH"], str(Path.cwd())]))
+    run = subprocess.Popen([sys.executable, "-c", choosing, str(proven)])
+    try:
+        assert wait_until(pids.exists, 60)
+        others = psutil.Process(run.pid).children(recursive=True)
+        assert {int(pid) for pid in pids.read_text().split()} <= {process.pid for process in others}
+    finally:
+        run.send_signal(number)
+        run.wait()
+    assert wait_until(lambda: all(gone(process) for process in others), 20)
+
+
+def test_a_trial_ends_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryFile() as errors, turns.Trial(candidates()[0], errors) as trial:
+        trial.end()
+        # Its number may be another's by now.
+        monkeypatch.setattr(turns, "kill_group", lambda group: pytest.fail(f"group {group} killed once more"))
+        trial.end()
 
 
 def test_what_a_library_prints_does_no_harm(proven: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,8 @@ class PlanRunner:
             self._free = deque(self._lanes)
             self._busy: deque[Lane] = deque()
             check_by_running(path, graph, image, self.run)
+            if self._profile.largest[0] > 1:
+                check_by_running(path, graph, image, self.run, images=2)
         except BaseException:
             self._held.close()
             raise

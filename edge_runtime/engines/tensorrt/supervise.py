@@ -16,8 +16,8 @@ from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
-from edge_runtime.engines.tensorrt.process_group import kill_group, machine_bytes, resident_bytes
 from edge_runtime.engines.tensorrt.request import BuildRequest, Done, Failed, Progress
+from edge_runtime.process_group import kill_group, machine_bytes, resident_bytes
 from fissura.errors import EngineError, ModelShapeError
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,9 @@ Which elements do the work is a table: the hardware's on a Jetson, others in tes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 from urllib.parse import quote
 
@@ -107,6 +108,12 @@ def rtsp_pipeline(url: str, width: int, height: int, codec: Codec, transport: st
 def turned(width: int, height: int, turn: Turn) -> tuple[int, int]:
     """Width and height after the turn."""
     return (height, width) if turn in ("90", "270") else (width, height)
+
+
+def elements_of(command: Sequence[str]) -> list[str]:
+    """The elements of a command line, in their order, without the kinds of frames that stand between them."""
+    chain = ["!", *command[len(_start("")) :]]
+    return [word for bang, word in pairwise(chain) if bang == "!" and "/" not in word]
 
 
 def _start(source: str) -> list[str]:

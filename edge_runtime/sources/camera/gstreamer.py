@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import logging
 import os
 import select
 import shutil
@@ -14,11 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.sources.camera.gst_pipeline import CHANNELS, FD
+from edge_runtime.sources.camera.gst_pipeline import CHANNELS, FD, elements_of
 from edge_runtime.sources.camera.ring import Pixels
 from fissura.errors import MissingDependencyError, SourceError
 
+logger = logging.getLogger(__name__)
+
 PIPE_BYTES = 1 << 20  # the most that Linux gives to any user; fewer, larger reads
+INSPECT = "gst-inspect-1.0"
+INSPECT_S = 60.0  # the first look of all at a slow machine's plugins takes a while
+PACKAGES = (
+    "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav"
+)
+JETPACK_PACKAGE = "nvidia-l4t-gstreamer"
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -78,12 +87,31 @@ def pipeline_settings(command: Sequence[str], width: int, height: int) -> dict[s
         width, height: of the frames that come out, pixels.
 
     Raises:
-        MissingDependencyError: gst-launch-1.0 is not installed.
+        MissingDependencyError: gst-launch-1.0, or an element of the command, is not installed.
     """
-    if shutil.which(command[0]) is None:
-        raise MissingDependencyError(
-            f"{command[0]} is not installed",
-            fix="sudo apt-get install gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad "
-            "gstreamer1.0-libav",
-        )
+    for program in (command[0], INSPECT):
+        if shutil.which(program) is None:
+            raise MissingDependencyError(f"{program} is not installed", fix=f"sudo apt-get install {PACKAGES}")
+    for element in dict.fromkeys(elements_of(command)):
+        if not _is_there(element):
+            raise MissingDependencyError(
+                f"GStreamer has no element {element!r} on this machine",
+                expected="a Jetson with NVIDIA's JetPack" if element.startswith("nv") else "",
+                fix=f"sudo apt-get install {JETPACK_PACKAGE if element.startswith('nv') else PACKAGES}",
+            )
     return {"command": list(command), "shape": (height, width, CHANNELS)}
+
+
+def _is_there(element: str) -> bool:
+    try:
+        done = subprocess.run(
+            [INSPECT, "--exists", element],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=INSPECT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:  # that tells nothing; the camera is tried
+        logger.warning("%s does not say whether there is an element %s: %s", INSPECT, element, error)
+        return True
+    return done.returncode == 0

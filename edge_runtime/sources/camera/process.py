@@ -18,6 +18,7 @@ from typing import Any
 import edge_runtime
 from edge_runtime.sources.camera.child import LONGEST_ORDER
 from edge_runtime.sources.camera.ring import Pixels, RingReader
+from edge_runtime.sources.camera.url import take_out
 from fissura.errors import SourceError
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class ReaderProcess:
 
     Args:
         order: for `child.main`.
-        secrets: what must not be repeated from its error messages.
+        secrets: what must not be repeated from anything that it says.
 
     Raises:
         OSError: no process can be started.
@@ -139,10 +140,7 @@ class ReaderProcess:
         """The last line that it, or a library in it, has written to stderr; empty if there is none."""
         self._listen()
         lines = self._words.decode("utf-8", "replace").strip().splitlines()
-        line = lines[-1].strip() if lines else ""
-        for secret in self._secrets:
-            line = line.replace(secret, "***")
-        return line
+        return take_out(self._secrets, lines[-1].strip()) if lines else ""
 
     def kill(self) -> None:
         """End it, in whatever state it is, and let go of all that belongs to it."""
@@ -158,7 +156,9 @@ class ReaderProcess:
             return Grabbed(pixels, **answer)
         if kind == "unreadable":
             return Unreadable(**answer)
-        return Lost(answer.pop("cause"), SourceError(answer.pop("found"), **answer))
+        cause = answer.pop("cause")
+        words = {key: take_out(self._secrets, text) for key, text in answer.items()}
+        return Lost(cause, SourceError(words.pop("found"), **words))
 
     def _last_answer(self) -> bytes:
         try:

@@ -79,6 +79,7 @@ class CameraSource(Source):
         self._log = RateLimitedLog(logger, LOG_PERIOD_S)
         self._backoff = Backoff(config.max_backoff)
         self._process: ReaderProcess | None = None
+        self._closed = False
         self._unreadable = 0
         self._sequence = 0  # of the next frame
         self._first_of_process = 0
@@ -111,6 +112,13 @@ class CameraSource(Source):
         return Timeout()
 
     def close(self) -> None:
+        self._end_process()
+        if self.losses and not self._closed:
+            causes = ", ".join(f"{cause} {count}" for cause, count in self.losses.most_common())
+            logger.info("camera %s was lost %d times: %s", self.name, self.losses.total(), causes)
+        self._closed = True
+
+    def _end_process(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process = None
@@ -165,7 +173,7 @@ class CameraSource(Source):
 
     def _lose(self, lost: Lost) -> None:
         words = self._process.last_words() if self._process is not None else ""
-        self.close()
+        self._end_process()
         self.losses[lost.cause] += 1
         found = f"camera {self.name}: {lost.error.found}" + (f" ({words})" if words else "")
         if not self._config.retry:

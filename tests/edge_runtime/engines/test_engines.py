@@ -94,6 +94,27 @@ def test_a_graph_that_wants_floats_is_refused(kind: str, tmp_path: Path) -> None
         _open(kind, bundle)
 
 
+@pytest.mark.parametrize("inside", ["first only", "reshaped"])
+def test_a_free_batch_axis_that_holds_one_image_is_refused(kind: str, tmp_path: Path, inside: str) -> None:
+    bundle = make_bundle(tmp_path / "bundle", roles=("segmentation",))
+    model = onnx.load(bundle / "segmentation.onnx")
+    for node in model.graph.node:
+        node.output[:] = ["of all" if name == "output" else name for name in node.output]
+    if inside == "first only":
+        indices = onnx.numpy_helper.from_array(np.array([0]), "first")
+        last = onnx.helper.make_node("Gather", ["of all", "first"], ["output"], axis=0)
+    else:
+        indices = onnx.numpy_helper.from_array(np.array([1, 1, 8, 8]), "first")
+        last = onnx.helper.make_node("Reshape", ["of all", "first"], ["output"])
+    model.graph.initializer.append(indices)
+    model.graph.node.append(last)
+    onnx.checker.check_model(model)
+    onnx.save(model, bundle / "segmentation.onnx")
+    with pytest.raises(ModelShapeError, match=r"two images|a batch of shape \(2, ") as caught:
+        _open(kind, bundle)
+    assert caught.value.fix
+
+
 def test_a_file_that_is_no_graph(kind: str, tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "bundle", roles=("segmentation",))
     (bundle / "segmentation.onnx").write_bytes(b"no graph")

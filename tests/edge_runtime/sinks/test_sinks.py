@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from uuid import uuid4
@@ -221,16 +222,56 @@ class TestOverlay:
         for sequence, name in enumerate(["a.png", None, "a.jpg"]):
             sink.put(make_frame(sequence, name=name), [], PROBABILITY)
         sink.close()
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["a-000002.jpg", "a.jpg", "frame-000001.jpg"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a-000002.jpg", "a.jpg", "front-000001.jpg"]
 
     def test_names_of_a_long_run_take_no_memory(self, tmp_path: Path) -> None:
         sink = open_sink(f"overlay:{tmp_path}", CONTEXT)
         for sequence in range(6):
             sink.put(make_frame(sequence, name="film.mp4" if sequence % 2 else None), [], PROBABILITY)
-        assert sink._writer._names == {"film"}  # type: ignore[attr-defined]
+        assert sink._writer._cameras == {"film": "front"}  # type: ignore[attr-defined]
         names = sorted(path.stem for path in tmp_path.iterdir())
-        assert names == ["film", "film-000003", "film-000005", "frame-000000", "frame-000002", "frame-000004"]
+        assert names == ["film", "film-000003", "film-000005", "front-000000", "front-000002", "front-000004"]
         sink.close()
+
+    def test_two_cameras_and_a_second_run_write_nothing_over(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sources = ("rtsp://10.0.0.7/live", "csi:0", "rtsp://10.0.0.7:live")
+
+        def run() -> list[str]:
+            before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+            sink = open_sink(f"overlay:{tmp_path}", CONTEXT)
+            for source in sources:
+                for name in (None, "a.png", "a.png"):
+                    sink.put(replace(make_frame(7, name=name), source=source), [], PROBABILITY)
+            sink.close()
+            assert all(path.read_bytes() == content for path, content in before.items())
+            return sorted(path.stem for path in tmp_path.iterdir() if path not in before)
+
+        first = run()
+        assert len(first) == 9 and {"rtsp-10.0.0.7-live-000007", "csi-0-000007", "a", "csi-0-a"} <= set(first)
+        caplog.clear()
+        second = run()
+        assert len(second) == 9 and all(int(stem.rpartition("-")[2]) >= 2 for stem in second)
+        assert {"rtsp-10.0.0.7-live-000007-3", "a-3", "csi-0-a-3"} <= set(second)  # two were alike: one has had the 2
+        assert "is there already and stays" in caplog.text
+        assert len(run()) == 9
+
+    def test_a_second_video_is_another(self, tmp_path: Path) -> None:
+        for _ in range(3):
+            sink = open_sink(f"overlay:{tmp_path / 'film.mp4'}", CONTEXT)
+            sink.put(make_frame(), [], PROBABILITY)
+            sink.close()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["film-2.mp4", "film-3.mp4", "film.mp4"]
+
+    @pytest.mark.parametrize("source", ["../..", "/", "", "a\0b", "x" * 300, "\U0001f697" * 300])
+    def test_any_name_of_a_camera_makes_a_file_name(self, tmp_path: Path, source: str) -> None:
+        sink = open_sink(f"overlay:{tmp_path / 'drawn'}", CONTEXT)
+        sink.put(replace(make_frame(1), source=source), [], PROBABILITY)
+        sink.close()
+        assert [path.name for path in tmp_path.iterdir()] == ["drawn"]
+        (written,) = (tmp_path / "drawn").iterdir()
+        assert written.name.endswith("-000001.png")
 
     def test_the_crack_is_marked_where_it_is(self, tmp_path: Path) -> None:
         sink = open_sink(f"overlay:{tmp_path}", CONTEXT)

@@ -24,6 +24,7 @@ import pytest
 
 from edge_runtime.frame import Frame, Timeout
 from edge_runtime.local_broker import free_port
+from edge_runtime.sources.camera.source import CameraConfig, CameraSource
 from fissura.errors import ImageError, SourceError
 from tests.edge_runtime.sources.live import LIMIT_S, child_of, frames, gone, opened, read_until
 from tests.edge_runtime.sources.mjpeg_server import MjpegServer, jpeg, number_of, picture
@@ -279,6 +280,27 @@ def test_a_wrong_password_is_said_without_it(make_mjpeg: MakeMjpeg) -> None:
     with source, pytest.raises(SourceError, match="401") as caught:
         read_until(source, lambda: False)
     assert "wr0ng" not in str(caught.value)
+
+
+class AnyHttpSource(CameraSource):
+    config_class = CameraConfig
+
+
+def test_no_word_of_the_reader_process_shows_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    # An address that would be refused: this way, the library's message repeats it.
+    settings = {"url": "http://127.0.0.1:9/a b?token=SECRET77", "open_timeout_s": 5, "timeout_s": 5}
+    with AnyHttpSource("front", "http", settings, CameraConfig(max_backoff=0.1), ["SECRET77"]) as waiting:
+        read_until(waiting, lambda: waiting.losses["refused"] >= 2)
+    assert "token=***" in caplog.text and "SECRET77" not in caplog.text
+    assert caplog.messages[-1] == "camera front was lost 2 times: refused 2"
+    with AnyHttpSource("front", "http", settings, CameraConfig(retry=False), ["SECRET77"]) as failing:
+        with pytest.raises(SourceError, match=r"camera front: .*token=\*\*\*") as caught:
+            read_until(failing, lambda: False)
+        assert "SECRET77" not in str(caught.value)
+    count = len(caplog.messages)
+    failing.close()
+    assert len(caplog.messages) == count  # it is said once
 
 
 @pytest.mark.slow

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_runtime.sources import open_source
-from edge_runtime.sources.camera.url import check_url, secrets_of, split_options, with_password, without_secrets
+from edge_runtime.sources.camera.url import (
+    check_url,
+    secrets_of,
+    split_options,
+    take_out,
+    with_password,
+    without_secrets,
+)
 from fissura.errors import ConfigError
 
 passwords = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
@@ -57,10 +64,25 @@ def test_one_of_ours_twice_is_refused_and_a_slip_is_noticed(caplog: pytest.LogCa
         ("rtsp://u:p?w@h/live", "rtsp://h/live"),
         ("rtsp://h/user=u&password=p&channel=1", "rtsp://h/user=u&password=***&channel=1"),
         ("http://h/?authToken=p&x=1", "http://h/?authToken=***&x=1"),
+        (
+            "http://h/?p=a&page=1&PW=b&Pwd=c&pass=d&KEY=e&auth=f",
+            "http://h/?p=***&page=1&PW=***&Pwd=***&pass=***&KEY=***&auth=***",
+        ),
+        ("http://h/?%74oken=p&x=1", "http://h/?%74oken=***&x=1"),
+        ("http://h/?token=a/b?c=d==&x=1", "http://h/?token=***&x=1"),
+        ("rtsp://h/user=u;pwd=p/live", "rtsp://h/user=u;pwd=***/live"),
+        ("rtsp://u:p\nq@h/live", "rtsp://h/live"),
     ],
 )
 def test_what_is_shown(uri: str, shown: str) -> None:
     assert without_secrets(uri) == shown
+
+
+def test_secrets_are_taken_out_of_any_text() -> None:
+    secrets = secrets_of("http://u:b%5Cd%27s@h/?token=T0K%20EN&p=1")
+    text = "no 'http://h/?token=T0K%20EN&p=1', T0K EN, b%5Cd%27s, b\\d's nor " + repr("b\\d's") + " [Errno 111]"
+    assert take_out(secrets, text) == "no 'http://h/?token=***&p=***', ***, ***, *** nor \"***\" [Errno 111]"
+    assert take_out([], text) == text
 
 
 @pytest.mark.parametrize(
@@ -72,6 +94,11 @@ def test_what_is_shown(uri: str, shown: str) -> None:
         "rtsp://u:S3cr3t@@h/live",
         "rtsp://u:S3cr3t@h:port/live",
         "rtsp://u:S3cr3t@",
+        "rtsp://u:S3cr3t\n@h/",
+        "http://h/a b?token=S3cr3t",
+        "http://h/a?token=S3cr3t b",
+        "http://h/a?p=S3cr3t&q=\x1b[2J",
+        "http://h/a\u00a0b?token=S3cr3t",
         "rtsp:u:S3cr3t@h",
         "rtsp://u:S3cr3t@h/?timeout=soon",
         "rtsp://u:S3cr3t@h/?timeout=1&timeout=2",

@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from edge_runtime.sources import open_source
-from edge_runtime.sources.camera.gst_pipeline import HARDWARE, SOFTWARE, csi_pipeline, rtsp_pipeline, turned
+from edge_runtime.sources.camera.gst_pipeline import (
+    HARDWARE,
+    SOFTWARE,
+    csi_pipeline,
+    elements_of,
+    rtsp_pipeline,
+    turned,
+)
+from edge_runtime.sources.csi import CsiConfig, CsiSource
 from fissura.errors import ConfigError, MissingDependencyError
 
 OUT = "! queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! fdsink fd={fd} sync=false"
@@ -68,3 +79,22 @@ def test_without_gstreamer_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingDependencyError, match="is not installed") as caught:
         open_source("csi:")
     assert "apt-get install" in caught.value.fix
+
+
+def test_the_elements_of_a_command_line() -> None:
+    command = csi_pipeline(0, 64, 48, 30, "none", HARDWARE)
+    assert elements_of(command) == ["nvarguscamerasrc", "nvvidconv", "queue", "fdsink"]
+    command = rtsp_pipeline("rtsp://cam/live", 64, 48, "h265", "tcp", SOFTWARE)
+    assert elements_of(command)[:4] == ["rtspsrc", "rtph265depay", "h265parse", "avdec_h265"]
+
+
+@pytest.mark.parametrize(
+    ("element", "package"),
+    [("nvnosuchcamera sensor-id={sensor_id}", "nvidia-l4t-gstreamer"), ("nosuchcamera", "gstreamer1.0-plugins-good")],
+)
+def test_an_element_that_is_missing_is_said_at_once(element: str, package: str) -> None:
+    if shutil.which("gst-inspect-1.0") is None:
+        pytest.skip("gst-inspect-1.0 is not installed: sudo apt-get install gstreamer1.0-tools")
+    with pytest.raises(MissingDependencyError, match=f"no element '{element.split()[0]}'") as caught:
+        CsiSource("", CsiConfig(), replace(SOFTWARE, camera=element))
+    assert package in caught.value.fix and ("JetPack" in caught.value.expected) == element.startswith("nv")

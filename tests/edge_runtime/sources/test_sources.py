@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -20,7 +19,7 @@ from edge_runtime.local_broker import free_port
 from edge_runtime.sources import SOURCES, open_source
 from edge_runtime.sources.source import Source
 from edge_runtime.sources.synth import FLIGHT_FRAMES
-from fissura.errors import ConfigError, ImageError, SourceError
+from fissura.errors import ConfigError, ImageError, MissingDependencyError, SourceError
 from fissura.imaging.images import RgbImage, write_rgb
 from fissura.messages import CrackGeometry
 from fissura.synth import SynthConfig, render
@@ -71,15 +70,20 @@ def _given(source: Source) -> Iterator[Frame]:
             yield item
 
 
+def _opened(uri: str) -> Source:
+    try:
+        return open_source(uri)
+    except MissingDependencyError as error:
+        pytest.skip(f"{error.found}: {error.fix}")
+
+
 class TestEverySource:
     @pytest.fixture(params=list(SOURCES))
     def uri(self, request: pytest.FixtureRequest, images: Path, tmp_path: Path) -> str:
-        if request.param == "csi" and shutil.which("gst-launch-1.0") is None:
-            pytest.skip("gst-launch-1.0 is not installed: sudo apt-get install gstreamer1.0-tools")
         return OPEN[request.param](images, tmp_path)
 
     def test_gives_frames_and_then_ends(self, uri: str) -> None:
-        with open_source(uri) as source:
+        with _opened(uri) as source:
             if source.live:
                 pytest.skip("a live source does not end")
             before = time.monotonic_ns()
@@ -95,7 +99,7 @@ class TestEverySource:
             assert abs((datetime.now(timezone.utc) - stamp.captured_utc).total_seconds()) < 3600
 
     def test_closes_twice(self, uri: str) -> None:
-        source = open_source(uri)
+        source = _opened(uri)
         source.close()
         source.close()
 

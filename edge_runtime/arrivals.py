@@ -45,12 +45,11 @@ class Arrivals:
         with self._changed:
             self._changed.wait_for(self._worth_a_look, timeout_s)
             taken: list[Arrival] = []
-            for number in self._in_turn():
+            for number in self._in_turn():  # made before the turn goes on
                 waiting = self.slots[number].next()
                 if waiting is None or (taken and waiting.image.shape != taken[0].frame.image.shape):
                     continue
-                if not taken:
-                    self._first = (number + 1) % len(self.slots)
+                self._first = (number + 1) % len(self.slots)
                 self.slots[number].take()
                 taken.append(Arrival(self._cameras[number], waiting))
                 if len(taken) == most:

@@ -18,7 +18,7 @@ STARVED = 0.01  # share of the mean that a frame without a tile forgets
 
 
 class FrameBudget:
-    """Milliseconds of a frame, from its arrival to the last output.
+    """Milliseconds of a frame, from when the engine takes it to the last output.
 
     What comes after the inference (cracks, outputs) is measured frame by frame, and so much is held back.
 
@@ -48,11 +48,12 @@ class FrameBudget:
 
     def left_ms(self) -> float:
         """What inference may still take of this frame; negative when it is late, infinite without a limit."""
-        if self.limit_ms is None:
+        limit_ms = self.limit_ms  # once: another thread may change it
+        if limit_ms is None:
             return math.inf
         with self._lock:
             reserve = float(np.quantile(self._rests, RESERVED_QUANTILE)) if self._rests else 0.0
-        return self.limit_ms - reserve - (self.clock() - self._started) * 1e3
+        return limit_ms - reserve - (self.clock() - self._started) * 1e3
 
 
 class TileCost:

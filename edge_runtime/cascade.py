@@ -7,6 +7,7 @@ the frame's time is over. All else keeps the cheap pass's result.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -122,6 +123,5 @@ class Cascade:
         return done
 
     def _affordable(self) -> int:
-        if self._budget is None or self._budget.limit_ms is None:
-            return self._runner.batch
-        return min(self._runner.batch, self._cost.affordable(self._budget.left_ms()))
+        left_ms = math.inf if self._budget is None else self._budget.left_ms()
+        return self._runner.batch if math.isinf(left_ms) else min(self._runner.batch, self._cost.affordable(left_ms))

@@ -63,10 +63,12 @@ class Control(Protocol):
     def reload(self) -> None:
         """Read the configuration file again, and take over what can change in a run: thresholds, budget, bundle.
 
-        Returns when a new bundle, if there is one, has taken over.
+        Without a file, what is looked for is a bundle that was replaced in its place. Settings that the file does not
+        change stay as commands have set them; another model starts with its own. Returns when a new model, if there
+        is one, has taken over.
 
         Raises:
-            ConfigError: the file is wrong, there is none, or it changes what cannot change; all stays as it was.
+            ConfigError: the file is wrong, or changes what cannot change; all stays as it was.
             BundleError, EngineError: the new bundle cannot be run; the old one goes on.
         """
 

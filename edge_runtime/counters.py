@@ -20,12 +20,18 @@ class SourceCounts:
         drops: not processed, by cause.
         frame_age_s: since its last frame arrived; None before the first.
         reconnects: how often the camera came back after it was lost.
+        ended: it has come to its end, and its silence means nothing.
+        lost: why it failed for good; None while it has not.
+        waits: its newest frame waits for room, so that no other can arrive.
     """
 
     frames: int
     drops: dict[str, int]
     frame_age_s: float | None
     reconnects: int
+    ended: bool = False
+    lost: str | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class _Camera:
     arrived: float | None = None
     reconnects: int = 0
     ended: bool = False
+    lost: str | None = None
+    waits: bool = False
 
 
 class Counters:
@@ -97,10 +105,16 @@ class Counters:
         with self._lock:
             self._camera(source).reconnects = times
 
-    def source_ended(self, source: str) -> None:
-        """A camera or file has come to its end: its silence means nothing from now on."""
+    def source_ended(self, source: str, lost: str | None = None) -> None:
+        """A camera or file has come to its end; `lost`: by a failure, in words."""
         with self._lock:
-            self._camera(source).ended = True
+            camera = self._camera(source)
+            camera.ended, camera.lost = True, lost
+
+    def source_waits(self, source: str, yes: bool) -> None:
+        """A camera's frame waits for room from now on, or no longer."""
+        with self._lock:
+            self._camera(source).waits = yes
 
     def frame_done(self, detections: int, source: str = "") -> None:
         """A frame is processed."""
@@ -157,6 +171,9 @@ class Counters:
                         dict(camera.drops),
                         None if camera.arrived is None else now - camera.arrived,
                         camera.reconnects,
+                        camera.ended,
+                        camera.lost,
+                        camera.waits,
                     )
                     for name, camera in self._cameras.items()
                 },

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def examine(host: str, port: int, *, broker_required: bool = False) -> Iterator[Finding]:
-    """Look at the machine, the engines, the broker, the cameras and the rest.
+    """Look at the machine, the engines, the broker, what serves metrics, the cameras and the rest.
 
     Args:
         host: of the MQTT broker.
@@ -83,6 +83,7 @@ def examine(host: str, port: int, *, broker_required: bool = False) -> Iterator[
     yield from _libraries()
     yield from _engines()
     yield from _messaging(host, port, broker_required)
+    yield _optional("health", "/metrics", package_version("prometheus-client"), "pip install 'fissura[edge]'")
     yield from _inputs()
     yield from _training()
 
@@ -171,6 +172,8 @@ def _messaging(host: str, port: int, required: bool) -> Iterator[Finding]:
 
 def _inputs() -> Iterator[Finding]:
     yield _optional("inputs", "cameras", ", ".join(cameras()), "connect one; folders and videos work without", "none")
+    fix = f"for csi: and decoders in hardware: {_as_root()}apt-get install gstreamer1.0-tools"
+    yield _optional("inputs", "GStreamer", shutil.which("gst-launch-1.0"), fix)
     try:
         from fissura.dataset import DATA_VARIABLE, data_folder
     except ImportError:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-CLOSE_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 5.0
 
 
 class EngineThread:

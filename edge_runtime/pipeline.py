@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 0.1  # how soon a signal is noticed while no frame comes
 READER_TIMEOUT_S = 2.0
+ENGINE_PATIENCE_S = 30.0  # for the frame in hand at the end, and five times what a frame takes where that is more
 PROGRESS_S = 10.0
 
 
@@ -77,6 +78,7 @@ class Pipeline:
         failure: what `fail` was called with.
         latest: the newest frame of each camera that was looked at.
         hung: cameras whose source hangs in a read after the run: closing it now could crash.
+        engine_hangs: the engine did not come back from a frame: nothing can be asked of its thread any more.
     """
 
     def __init__(
@@ -115,6 +117,8 @@ class Pipeline:
         self._refused: dict[tuple[Sink, bool], Exception] = {}
         self._next_progress_s = time.monotonic() + PROGRESS_S
         self._stopping = False
+        self._hurried = False
+        self.engine_hangs = False
         self.failure: FissuraError | None = None
         self.latest = Latest(camera.name for camera in cameras)
         self.hung: list[Camera] = []
@@ -142,6 +146,7 @@ class Pipeline:
             self._wind_up()
         if self.failure is not None:
             raise self.failure
+        self._stream.check()
         if not self._stopping:
             self._check_outcome(sources_ended=done != max_frames)
         self._check_outputs()
@@ -159,7 +164,8 @@ class Pipeline:
         """Leave frames out from now on, or no longer: a live camera's are dropped, others wait."""
         if yes:
             self._paused.set()
-        else:
+        self._empty_live_slots()  # what waits there would be old news after the pause
+        if not yes:
             self._paused.clear()
         self._counters.paused(yes)
 
@@ -182,21 +188,39 @@ class Pipeline:
     def _take_over(self, model: Model) -> None:
         """In the engine's thread, between two frames; what comes out of the old engine is not its memory."""
         before, self._model = self._model, model
-        before.inference.close()
+        try:
+            before.inference.close()
+        except Exception:  # the new one runs: what the old one left behind is no reason to go back
+            logger.exception("the engine of %s could not be closed", before.stamp.name)
+
+    def hurry(self) -> None:
+        """Wait no longer for an engine that hangs. May be called from a signal handler."""
+        self._hurried = True
+
+    def _empty_live_slots(self) -> None:
+        for camera, slot in zip(self._cameras, self._arrivals.slots, strict=True):
+            if camera.source.live and slot.take() is not None:
+                self._counters.dropped("paused", 1, camera.name)
 
     def _wind_up(self) -> None:
         """Bring the frames in hand to their end, and the threads to theirs."""
         for reader in self._readers:
             reader.ask_to_stop()
         self._stream.stop()
+        patience_s = max(ENGINE_PATIENCE_S, 5e-3 * self._times.medians().get("frame", 0.0))
+        deadline = time.monotonic() + patience_s
         while not self._stream.ended:
             if (inferred := self._stream.get(POLL_S)) is not None:
                 self._finish(inferred)
+            elif self._hurried or time.monotonic() > deadline:
+                self.engine_hangs = True
+                self.failure = self.failure or EngineError("the engine hangs: it did not finish the frame in hand")
+                break
         for name, frames in self._arrivals.waiting().items():
             self._counters.dropped("stopped", frames, name)
-        deadline = time.monotonic() + READER_TIMEOUT_S
+        limit_s = time.monotonic() + READER_TIMEOUT_S
         for camera, reader in zip(self._cameras, self._readers, strict=True):
-            if not reader.join(max(0.0, deadline - time.monotonic())):
+            if not reader.join(max(0.0, limit_s - time.monotonic())):
                 self.hung.append(camera)
         if self._fusions:
             joined = sum(fusion.joined for fusion in self._fusions.values())

@@ -78,7 +78,7 @@ class Reader:
             logger.exception("the reader of %s failed", self._name)
             self.failure = SourceError(f"the source failed: {type(error).__name__}: {error}")
         finally:
-            self._counters.source_ended(self._name)
+            self._counters.source_ended(self._name, None if self.failure is None else self.failure.found)
             self._slot.close()
 
     def _read_all(self) -> None:
@@ -120,5 +120,7 @@ class Reader:
         if camera.label is not None or (camera.gsd_mm_per_px is not None and frame.gsd_mm_per_px is None):
             gsd = camera.gsd_mm_per_px if frame.gsd_mm_per_px is None else frame.gsd_mm_per_px
             frame = replace(frame, source=camera.label or frame.source, gsd_mm_per_px=gsd)
+        self._counters.source_waits(self._name, True)
         lost = self._slot.put(frame)  # may wait; what is lost after the stop is lost to it
+        self._counters.source_waits(self._name, False)
         self._counters.dropped("stopped" if self._stopping.is_set() else "superseded", lost, self._name)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from edge_runtime.frame import Frame
 from edge_runtime.model import Model
 from edge_runtime.stages import StageTimes
 from edge_runtime.tiles import TileCounts
+from fissura.errors import EngineError
 
 IN_FLIGHT = 2  # batches: one in the engine, one whose cracks are looked for
 MOST_AT_ONCE = 4  # frames of a batch
@@ -89,10 +91,11 @@ class Stream:
         self._changed = threading.Condition()
         self._stopping = False
         self._ended = False
+        self._running: Future[None] | None = None
 
     def start(self, max_frames: int | None = None) -> None:
         """Begin, and end by itself when no more frames will come or `max_frames` were taken."""
-        self._thread.start(lambda: self._run(max_frames))
+        self._running = self._thread.start(lambda: self._run(max_frames))
 
     def stop(self) -> None:
         """End after the batch in hand."""
@@ -104,6 +107,16 @@ class Stream:
         with self._changed:
             self._changed.wait_for(lambda: self._found or self._ended, timeout_s)
             return self._found.popleft() if self._found else None
+
+    def check(self) -> None:
+        """After the end: raise what ended it, where that was not the last frame.
+
+        Raises:
+            EngineError: the thread failed outside of any frame, which should not be.
+        """
+        error = None if self._running is None else self._running.exception()
+        if error is not None:
+            raise EngineError(f"the engine's thread failed: {type(error).__name__}: {error}") from error
 
     def done(self, inferred: Inferred) -> None:
         """A frame from `get` has left the pipeline."""
@@ -157,6 +170,8 @@ class Stream:
                 results = [model.inference.run(images[0], self._times)]
             else:
                 results = [*model.inference.run_batch(images, self._times)]
+            if len(results) != len(batch):
+                raise EngineError(f"a batch of {len(batch)} frames gave {len(results)} maps")
         except Exception as error:
             results = [error] if len(batch) == 1 else [self._alone(model, arrival) for arrival in batch]
         inferred_s = 0.0 if self._budget is None else self._budget.clock()

@@ -95,10 +95,11 @@ class Judge:
             return [f"no frame yet, {running_s:.1f} s after the start"]
         problems = []
         for name, source in counts.sources.items():
-            age_s = source.frame_age_s
-            # Those that have come to their end are left out of the total: only they can be older than it.
-            if age_s is not None and (counts.frame_age_s is None or age_s > counts.frame_age_s):
+            if source.lost is not None:
+                problems.append(f"camera {name or '(unnamed)'} is lost: {source.lost}")
+            if source.ended or source.waits:
                 continue
+            age_s = source.frame_age_s
             silent_s = running_s if age_s is None else min(age_s, running_s)
             if silent_s > self._frame_limit_s:
                 first = "no frame yet" if age_s is None else "no frame"

@@ -32,7 +32,7 @@ from edge_runtime.run.arguments import add_options, read_config
 from edge_runtime.run.config import RunConfig, SourceConfig
 from edge_runtime.run.live import LiveControl, Reloader
 from edge_runtime.run.loading import ModelLoader
-from edge_runtime.signals import handling_signals
+from edge_runtime.signals import handling_signals, ignoring_hang_ups
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
 from edge_runtime.sources import open_source
@@ -73,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     cv2.setNumThreads(1)  # what it does here is small; its threads would only disturb the engine's
-    summary = _run(config, lambda: read_config(arguments))
+    with ignoring_hang_ups():
+        summary = _run(config, lambda: read_config(arguments))
     if config.json_summary:
         print(json.dumps(summary))
     return 0
@@ -91,7 +92,7 @@ def _run(config: RunConfig, reread: Callable[[], RunConfig]) -> dict[str, Any]:
             stack.callback(_close_unless_hung, cameras[-1], hung)
         check_names(cameras)
         thread = stack.enter_context(EngineThread())
-        budget = FrameBudget(config.budget_ms) if config.budget_ms or config.mode == "cascade" else None
+        budget = FrameBudget(config.budget_ms)
         loader = ModelLoader(thread, budget)
         model = loader.open(config)
         sinks, times, counters = list[Sink](), StageTimes(), Counters(camera.name for camera in cameras)
@@ -102,23 +103,23 @@ def _run(config: RunConfig, reread: Callable[[], RunConfig]) -> dict[str, Any]:
         governor = health.governor
         leave_out = keep_all if governor is None else governor.leave_out
         pipeline = Pipeline(cameras, model, thread, sinks, task, counters, times, budget, leave_out)
-        stack.callback(lambda: thread.call(pipeline.model.inference.close))
+        stack.callback(_close_engine, pipeline, thread)
         stack.callback(lambda: hung.extend(pipeline.hung))
         context = SinkContext(serial, mission, model.stamp, counters, times, pipeline.fail)
         control = context.control = LiveControl(pipeline, loader, config, reread, budget, context.model_changed)
+        reloader = Reloader(partial(_reload, control, health))
+        stack.callback(reloader.close)
+        deadline = Deadline(config.flush_timeout)
+        stack.enter_context(handling_signals(pipeline.stop, partial(_hurry, pipeline, deadline), reloader.ask))
         for uri in config.sink:
             sinks.append(open_sink(uri, context, _sink_defaults(config)))
             # Closing twice does nothing: this is for what goes wrong before the end of the run.
             stack.callback(partial(sinks[-1].close, FissuraError("ended unexpectedly")))
         outboxes += [sink.outbox for sink in sinks if sink.outbox is not None]
-        reloader = Reloader(partial(_reload, control, health))
-        stack.callback(reloader.close)
-        deadline = Deadline(config.flush_timeout)
         _log_start(config, pipeline, cameras, mission)
         try:
-            with handling_signals(pipeline.stop, deadline.cancel, reloader.ask):
-                health.start()
-                run_to_end(pipeline, sinks, deadline, config.max_frames, ending=health.stopping)
+            health.start()
+            run_to_end(pipeline, sinks, deadline, config.max_frames, ending=health.stopping)
         finally:
             summary = summarise(counters, times, sinks)
             print(as_text(summary), file=sys.stderr)
@@ -131,6 +132,17 @@ def _open_camera(config: RunConfig, source: SourceConfig) -> Camera:
     opened = open_source(source.uri)
     policy = source.policy or config.policy or ("latest" if opened.live else "every_frame")
     return Camera(opened, policy, source.name, region, config.gsd if source.gsd is None else source.gsd)
+
+
+def _close_engine(pipeline: Pipeline, thread: EngineThread) -> None:
+    if not pipeline.engine_hangs:
+        thread.call(pipeline.model.inference.close)
+
+
+def _hurry(pipeline: Pipeline, deadline: Deadline) -> None:
+    """The second signal."""
+    deadline.cancel()
+    pipeline.hurry()
 
 
 def _reload(control: LiveControl, health: Health) -> None:

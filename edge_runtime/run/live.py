@@ -18,16 +18,18 @@ from fissura.messages import ModelStamp
 
 logger = logging.getLogger(__name__)
 
+BUDGETED = "cascade"  # the mode that can leave work out
+
 
 class LiveControl(Control):
-    """Changes a pipeline. One change at a time; what fails changes nothing.
+    """Changes a pipeline. What fails changes nothing; while a model loads, the quick changes do not wait.
 
     Args:
         pipeline: what is changed.
         loader: opens models.
         config: what the run was started with.
         reread: the configuration as it is now, from file and command line.
-        budget: of a frame; None: the mode has none.
+        budget: of a frame, in mode cascade.
         changed: called after another model has taken over.
     """
 
@@ -37,7 +39,7 @@ class LiveControl(Control):
         loader: ModelLoader,
         config: RunConfig,
         reread: Callable[[], RunConfig],
-        budget: FrameBudget | None,
+        budget: FrameBudget,
         changed: Callable[[ModelStamp], None],
     ) -> None:
         self._pipeline = pipeline
@@ -46,7 +48,8 @@ class LiveControl(Control):
         self._reread = reread
         self._budget = budget
         self._changed = changed
-        self._lock = threading.Lock()
+        self._reloading = threading.Lock()  # one reload at a time
+        self._changing = threading.Lock()
         self._paused = False
 
     def pause(self) -> None:
@@ -56,25 +59,21 @@ class LiveControl(Control):
         self._pause(False)
 
     def set_threshold(self, threshold: float | None) -> None:
-        with self._lock:
+        with self._changing:
             self._pipeline.use(self._pipeline.model.at(threshold))
 
     def set_budget(self, milliseconds: float | None) -> None:
         if milliseconds is not None and not 1 <= milliseconds < float("inf"):
             raise UsageError(f"a budget of {milliseconds:g} ms", expected="1 ms or more, or none")
-        with self._lock:
-            if self._budget is None:
-                raise UsageError(
-                    f"a budget in mode {self._pipeline.model.stamp.mode!r}",
-                    expected="a run in mode cascade: the others cannot leave work out",
-                )
+        with self._changing:
+            self._check_budget()
             self._budget.limit_ms = milliseconds
 
     def snapshot(self, source: str | None = None) -> bytes:
         return self._pipeline.latest.jpeg(source)
 
     def reload(self) -> None:
-        with self._lock:
+        with self._reloading:
             config = self._reread()
             changed = {name for name in RunConfig.model_fields if getattr(config, name) != getattr(self._config, name)}
             if fixed := sorted(changed - CHANGEABLE - OF_THE_MODEL):
@@ -83,34 +82,51 @@ class LiveControl(Control):
                     expected=f"changes to {', '.join(sorted(CHANGEABLE | OF_THE_MODEL))} only",
                     fix="start again for the others",
                 )
-            if config.budget_ms != self._config.budget_ms and self._budget is None:
-                raise ConfigError("budget_ms cannot change in a run that was not started in mode cascade")
-            before = self._pipeline.model
-            if changed & OF_THE_MODEL or load_bundle(config.bundle).id != before.stamp.bundle_id:
-                model = self._loader.open_beside(config, self._pipeline.latest.size())
+            bundle_id = self._pipeline.model.stamp.bundle_id
+            if changed & OF_THE_MODEL or load_bundle(config.bundle).id != bundle_id:
+                self._exchange(config)
             else:
-                model = before.at(config.threshold)
-            self._pipeline.use(model)
-            if self._budget is not None:
-                self._budget.limit_ms = config.budget_ms
+                self._adjust(config, changed)
             self._config = config
-        if model.inference is not before.inference:
-            logger.info("bundle %s in %s has taken over", model.stamp.name, model.stamp.engine)
-            self._changed(model.stamp)
 
     def state(self) -> ControlState:
         model = self._pipeline.model
         return ControlState(
             paused=self._paused,
             threshold=model.stamp.threshold,
-            budget_ms=None if self._budget is None else self._budget.limit_ms,
+            budget_ms=self._budget.limit_ms if model.stamp.mode == BUDGETED else None,
             bundle_id=model.stamp.bundle_id,
             engine=model.stamp.engine,
             sources=self._pipeline.latest.cameras,
         )
 
+    def _exchange(self, config: RunConfig) -> None:
+        """Another model, with the thresholds and the budget that the file gives it."""
+        model = self._loader.open_beside(config, self._pipeline.latest.size())
+        with self._changing:
+            self._pipeline.use(model)
+            self._budget.limit_ms = config.budget_ms
+        logger.info("bundle %s in %s has taken over", model.stamp.name, model.stamp.engine)
+        self._changed(model.stamp)
+
+    def _adjust(self, config: RunConfig, changed: set[str]) -> None:
+        """What the file says anew; what it does not mention anew stays as a command may have set it."""
+        with self._changing:
+            if "budget_ms" in changed:
+                self._check_budget()
+                self._budget.limit_ms = config.budget_ms
+            if "threshold" in changed:
+                self._pipeline.use(self._pipeline.model.at(config.threshold))
+
+    def _check_budget(self) -> None:
+        mode = self._pipeline.model.stamp.mode
+        if mode != BUDGETED:
+            raise UsageError(
+                f"a budget in mode {mode!r}", expected="a run in mode cascade: the others cannot leave work out"
+            )
+
     def _pause(self, yes: bool) -> None:
-        with self._lock:
+        with self._changing:
             self._paused = yes
             self._pipeline.pause(yes)
 

@@ -34,10 +34,10 @@ class ModelLoader:
 
     Args:
         thread: the engine's.
-        budget: of a frame; None: there is none, in this run.
+        budget: of a frame, in mode cascade.
     """
 
-    def __init__(self, thread: EngineThread, budget: FrameBudget | None) -> None:
+    def __init__(self, thread: EngineThread, budget: FrameBudget) -> None:
         self._thread = thread
         self._budget = budget
 
@@ -70,7 +70,7 @@ class ModelLoader:
         def open_beside(kind: str, options: dict[str, object]) -> Model:
             def open_warm() -> Model:
                 model = self._open(bundle, config, kind, options)
-                if size is not None and self._budget is None:  # whose clock the frames in hand are measured by
+                if size is not None:
                     model.inference.run(np.zeros((size[1], size[0], 3), np.uint8), StageTimes())
                 return model
 
@@ -108,7 +108,9 @@ class ModelLoader:
             return with_fastest(anew=True)
 
     def _tiles(self, config: RunConfig) -> TileOptions:
-        return TileOptions(config.tile, config.halo, config.tile_batch, config.proposal_threshold, self._budget)
+        # Where a budget is asked for in another mode, that mode refuses it.
+        budget = self._budget if config.mode == "cascade" or config.budget_ms is not None else None
+        return TileOptions(config.tile, config.halo, config.tile_batch, config.proposal_threshold, budget)
 
     def _open(self, bundle: Bundle, config: RunConfig, kind: str, options: dict[str, object]) -> Model:
         inference = open_inference(bundle, config.mode, kind, options, self._tiles(config), config.variant)

@@ -380,3 +380,15 @@ def test_the_reader_gives_up_after_a_thousand_unreadable_frames_in_a_row(
 ) -> None:
     with caplog.at_level(logging.ERROR), pytest.raises(SourceError, match="1000 frames in a row"):
         Run(inference, bundle, [frame(0), *[ImageError("bad")] * 2000]).to_end()
+
+
+def test_what_breaks_the_engines_thread_itself_is_an_error_and_not_the_end_of_the_source(
+    inference: Inference, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*words: object) -> None:
+        raise RuntimeError("a mistake")
+
+    run = Run(inference, bundle, [frame(0)])
+    monkeypatch.setattr(run.pipeline._arrivals, "take", fail)
+    with pytest.raises(EngineError, match="engine's thread failed: RuntimeError: a mistake"):
+        run.to_end()

@@ -43,11 +43,14 @@ def counts(
     paused: bool = False,
     drops: dict[str, int] | None = None,
     sink_errors: dict[str, int] | None = None,
-    oldest_s: float | None = None,
+    ended: tuple[str, ...] = (),
+    waits: tuple[str, ...] = (),
+    lost: dict[str, str] | None = None,
     **ages_s: float | None,
 ) -> Counts:
-    """What a pipeline may have counted: the age of the last frame by camera, and of the oldest of those that run."""
-    known = [age for age in ages_s.values() if age is not None]
+    """What a pipeline may have counted: the age of the last frame by camera, and what became of some."""
+    lost = lost or {}
+    known = [age for name, age in ages_s.items() if age is not None and name not in ended]
     return Counts(
         frames=frames,
         detections=0,
@@ -55,10 +58,15 @@ def counts(
         sink_errors=sink_errors or {},
         uptime_s=1.0,
         frames_per_second=0.0,
-        frame_age_s=oldest_s if oldest_s is not None else max(known, default=None),
+        frame_age_s=max(known, default=None),
         done_age_s=done_age_s,
         tiles_proposed=None,
         tiles_refined=None,
         paused=paused,
-        sources={name: SourceCounts(frames, drops or {}, age, 0) for name, age in ages_s.items()},
+        sources={
+            name: SourceCounts(
+                frames, drops or {}, age, 0, name in ended or name in lost, lost.get(name), name in waits
+            )
+            for name, age in ages_s.items()
+        },
     )

@@ -61,10 +61,24 @@ def test_before_the_first_frame_the_time_counts_from_the_start(
 
 def test_a_file_that_has_come_to_its_end_may_be_silent(judge: Judge, clock: Clock) -> None:
     clock.now_s += 1000
-    assert judge.look(counts(frames=9, done_age_s=0.1, oldest_s=0.3, front=0.3, film=500.0)).healthy
-    assert judge.look(counts(frames=9, done_age_s=0.1, oldest_s=11.0, front=11.0, film=500.0)).problems == (
+    assert judge.look(counts(frames=9, done_age_s=0.1, ended=("film",), front=0.3, film=500.0)).healthy
+    assert judge.look(counts(frames=9, done_age_s=0.1, ended=("film",), front=0.3, film=None)).healthy
+    assert judge.look(counts(frames=9, done_age_s=0.1, ended=("film",), front=11.0, film=500.0)).problems == (
         "no frame from camera front for 11.0 s",
     )
+
+
+def test_a_camera_that_is_lost_for_good_stays_a_fault(judge: Judge, clock: Clock) -> None:
+    clock.now_s += 1000
+    verdict = judge.look(counts(frames=9, done_age_s=0.1, lost={"rear": "its stream ended"}, front=0.3, rear=500.0))
+    assert verdict.problems == ("camera rear is lost: its stream ended",) and verdict.processing
+
+
+def test_a_camera_whose_frame_waits_for_room_is_not_silent(judge: Judge, clock: Clock) -> None:
+    clock.now_s += 1000  # a network that takes longer for a frame than the camera may be silent
+    assert judge.look(counts(frames=9, done_age_s=15, waits=("front",), front=20.0)).healthy
+    verdict = after(judge, clock, 40, counts(frames=9, done_age_s=60, waits=("front",), front=50.0))
+    assert verdict.problems[0].startswith("frames arrive and none was processed") and not verdict.processing
 
 
 @pytest.mark.parametrize("full_queue", [False, True])

@@ -67,7 +67,7 @@ class Live:
         self.settings: dict[str, object] = {"source": "synth:", "sink": "jsonl:x", "threads": 1, **settings}
         self.sink, self.counters, self.models = Collect(), Counters(["front"]), list[ModelStamp]()
         config = self.config()
-        budget = FrameBudget(None) if config.mode == "cascade" else None
+        budget = FrameBudget(config.budget_ms)
         self.thread = EngineThread()
         loader = ModelLoader(self.thread, budget)
         model = loader.open(config)
@@ -136,6 +136,8 @@ def test_pausing_drops_a_cameras_frames_and_makes_files_wait(live: Callable[...,
         run.frames(3)
     assert camera.counters.snapshot().drops["paused"] > 5
     assert file.counters.snapshot().drops == {}
+    ages_s = [(time.monotonic_ns() - f.captured_monotonic_ns) / 1e9 for f in camera.sink.frames[-3:]]
+    assert max(ages_s) < 0.3  # not what waited through the pause
     sequences = [f.sequence for f in file.sink.frames]
     assert sequences == list(range(len(sequences)))
 
@@ -162,6 +164,31 @@ def test_a_budget_can_be_set_in_mode_cascade_only(live: Callable[..., Live], tmp
         cascade.control.set_budget(0)
     with pytest.raises(UsageError, match="a budget in mode 'fused'"):
         live().control.set_budget(20)
+
+
+def test_the_mode_can_change_and_the_budget_with_it(live: Callable[..., Live], tmp_path: Path) -> None:
+    run = live(bundle=make_bundle(tmp_path / "cascade", roles=CASCADE_ROLES))
+    run.settings.update(mode="cascade", tile=16)
+    run.control.reload()
+    run.control.set_budget(500)
+    assert run.control.state().budget_ms == 500
+    run.frames(3)
+    run.settings.update(mode=None, tile=None)
+    run.control.reload()
+    assert run.control.state().budget_ms is None
+    run.frames(3)
+    assert [stamp.mode for stamp in run.models] == ["cascade", "fused"]
+    assert run.counters.snapshot().drops == {}
+
+
+def test_what_a_command_has_set_outlives_a_reload_that_does_not_speak_of_it(live: Callable[..., Live]) -> None:
+    run = live()
+    run.control.set_threshold(0.9)
+    run.control.reload()
+    assert run.control.state().threshold == 0.9
+    run.settings["threshold"] = 0.6
+    run.control.reload()
+    assert run.control.state().threshold == 0.6
 
 
 def other_bundle(bundle: Path, folder: Path) -> Path:
@@ -207,7 +234,7 @@ def test_what_cannot_be_taken_over_changes_nothing(live: Callable[..., Live], bu
         ({"bundle": tmp_path / "nowhere"}, BundleError, "is no bundle"),
         ({"mode": "cascade"}, BundleError, "cannot run in mode 'cascade'"),
         ({"threshold": 7}, ConfigError, "less than 1"),
-        ({"budget_ms": 20}, ConfigError, "mode cascade"),
+        ({"budget_ms": 20}, UsageError, "a budget in mode 'fused'"),
     ):
         kept = dict(run.settings)
         run.settings.update(change)

@@ -99,8 +99,9 @@ def _explain(
     cause = getattr(problem.get("ctx", {}).get("error"), "__cause__", None)
     if isinstance(cause, ConfigError):  # from a section that `checked_section` looked at
         return ConfigError(f"{where}: {key}: {cause.found}", expected=cause.expected, fix=cause.fix)
+    words = problem["msg"].removeprefix("Value error, ")
     found = "" if problem["type"] == "missing" else f" (found {problem['input']!r})"
-    return ConfigError(f"{where}: {key}: {problem['msg']}{found}" if key else f"{where}: {problem['msg']}")
+    return ConfigError(f"{where}: {key}: {words}{found}" if key else f"{where}: {words}")
 
 
 def _locate(kind: type[BaseModel], location: tuple[str, ...]) -> tuple[tuple[str, ...], list[Any]]:

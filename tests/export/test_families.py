@@ -25,8 +25,8 @@ CSSR = {
     "super_resolution": {"name": "dbpn", "scale": 2, "stages": 2, "width": 4, "features": 8},
     "normalisation": "instance",
 }
-SLOW = ("unet", "hrsegnet", "unet16")
-FAMILIES = ("spiral_net", "hed", *SLOW)
+SLOW = ("unet", "hrsegnet", "unet16", "spiral_net")
+FAMILIES = ("hed", *SLOW)
 SIZES = ((64, 96), (50, 70))
 
 

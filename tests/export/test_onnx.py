@@ -56,7 +56,9 @@ def test_nchw_graphs_give_the_same(made: Made) -> None:
             np.testing.assert_allclose(run(frame), run_stored(frame), atol=1e-6)
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "role", ["segmentation", *(pytest.param(role, marks=pytest.mark.slow) for role in ROLES if role != "segmentation")]
+)
 def test_a_free_batch_takes_several_frames_and_gives_each_its_own(made: Made, role: Role) -> None:
     graph = export_graph(small_model(), role, free_batch=True)
     frames = np.random.default_rng(3).integers(0, 256, (3, 16, 24, 3), np.uint8)
@@ -108,7 +110,14 @@ def test_sizes_are_stated_in_the_graph_and_in_the_manifest(
     assert entry.output.name != entry.input.name
 
 
-@pytest.mark.parametrize(("scale", "widths"), [(2, (2, 2, 2)), (4, (2, 2, 2)), (2, (2, 2, 2, 2))])
+@pytest.mark.parametrize(
+    ("scale", "widths"),
+    [
+        (2, (2, 2, 2)),
+        pytest.param(4, (2, 2, 2), marks=pytest.mark.slow),
+        pytest.param(2, (2, 2, 2, 2), marks=pytest.mark.slow),
+    ],
+)
 def test_halo_of_the_fused_graph_holds_and_is_not_wasteful(scale: int, widths: tuple[int, ...]) -> None:
     """What a frame pixel changes lies within the halo, measured in frame pixels."""
     config = ModelConfig(

@@ -96,6 +96,7 @@ def test_rows_within_an_epoch(alone: Path) -> None:
     assert all("f1" in row and "train_loss" in row for row in found)
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_run_and_one_process_goes_on_with_it(alone: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = start(folder, tmp_path / "recipe.yaml", "--devices", "2")

@@ -46,6 +46,7 @@ class Killed(BaseException):
     """Stands for a signal that nothing can catch."""
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
     result = tune(recipe(), unbroken, unbroken / "study.db", trials=3, progress=False)

@@ -177,7 +177,10 @@ def test_the_copied_mask_of_cfd_is_found_and_nothing_else(data: Path) -> None:
     assert "masks/065.png" in problem.found
 
 
-@pytest.mark.parametrize("name", ["uav75", "masonry224", "non_crack", "crack500_256"])
+@pytest.mark.parametrize(
+    "name",
+    ["non_crack", *(pytest.param(name, marks=pytest.mark.slow) for name in ("uav75", "masonry224", "crack500_256"))],
+)
 def test_real_sets_without_known_faults_raise_no_false_alarm(data: Path, name: str) -> None:
     assert kinds(real(data, name)) == []
 

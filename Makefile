@@ -15,6 +15,8 @@ FLOOR_PYTHON ?= $(shell python3.10 -c '' 2>/dev/null && echo python3.10 || echo 
 RTSP_SERVER := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-tools gstreamer1.0-plugins-base \
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav openssl gcc libc6-dev
 
+VEHICLE := tests/fissura tests/edge_runtime tests/deploy
+
 # Data sets: a folder of sets, each with images/, masks/, train.txt and test.txt.
 ifeq ($(origin FISSURA_DATA),undefined)
 FISSURA_DATA := $(wildcard ../shared/data)
@@ -38,8 +40,10 @@ install: $(VENV)/.stamp-edge
 demo: $(VENV)/.stamp-edge
 	$(BIN)/fissura demo --bundle examples/bundles/tiny --images examples/images --out demo-out
 
+# In two processes: the vehicle's part, which never loads PyTorch, and the rest.
 test: $(VENV)/.stamp-dev mosquitto rtsp-server
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(VEHICLE)
+	$(BIN)/python -m pytest -m "not slow" $(VEHICLE:%=--ignore=%)
 
 test-slow: $(VENV)/.stamp-dev mosquitto rtsp-server
 	$(BIN)/python -m pytest -m slow

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import Field
 
+from edge_runtime.password_file import read_password
 from fissura.config import Config
 from fissura.errors import ConfigError
 
@@ -126,15 +127,7 @@ def _not_understood(address: str, *, expected: str) -> ConfigError:
 
 
 def _password(path: Path | None) -> str | None:
-    if path is None:
-        return os.environ.get(PASSWORD_VARIABLE)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"password file {path} cannot be read: {error}") from error
-    if not lines or not lines[0]:
-        raise ConfigError(f"password file {path} is empty", expected="the password on its first line")
-    return lines[0]
+    return os.environ.get(PASSWORD_VARIABLE) if path is None else read_password(path)
 
 
 def _tls(config: MqttConfig) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from edge_runtime.password_file import read_password
 from edge_runtime.sources.camera.gst_pipeline import HARDWARE, SOFTWARE, Codec, Elements, rtsp_pipeline
 from edge_runtime.sources.camera.gstreamer import pipeline_settings
 from edge_runtime.sources.camera.source import CameraConfig, CameraSource
@@ -109,17 +110,7 @@ def _with_login(url: str, config: NetworkConfig) -> str:
                 + ("a password, too" if parts.password else "no user"),
                 expected=f"{parts.scheme}://USER@HOST",
             )
-        return with_password(url, _first_line(config.password_file))
+        return with_password(url, read_password(config.password_file))
     if parts.username and not parts.password and (password := os.environ.get(PASSWORD_VARIABLE)):
         return with_password(url, password)
     return url
-
-
-def _first_line(path: Path) -> str:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"password file {path} cannot be read: {error}") from error
-    if not lines or not lines[0]:
-        raise ConfigError(f"password file {path} has an empty first line", expected="the password")
-    return lines[0]

@@ -24,11 +24,6 @@ def at_least(
     return _checked(kind, lambda value: math.isfinite(value) and least <= value <= (most or math.inf), expected)
 
 
-def between(low: float, high: float) -> Callable[[str], float]:
-    """A number between two bounds, which are left out."""
-    return _checked(float, lambda value: low < value < high, f"a number between {low:g} and {high:g}")
-
-
 def frame_size(text: str) -> tuple[int, int]:
     """Width and height of a camera frame, pixels, from ``WIDTHxHEIGHT``."""
     match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)

@@ -79,7 +79,7 @@ def test_a_device_that_says_nothing_is_not_said_to_be_well(tmp_path: Path, tree:
     reading = Sensors(tmp_path).read()
     assert reading.temperatures_c == reading.clocks_mhz == reading.power_w == reading.fans_rpm == {}
     assert (reading.battery_percent, reading.throttled, reading.throttle_reason) == (None, None, None)
-    assert (reading.process.rss_mb, reading.process.threads, reading.process.file_descriptors) == (None, None, None)
+    assert (reading.process.rss_mb, reading.process.threads) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -232,5 +232,3 @@ def test_this_machine() -> None:
     use = reading.process
     assert use.rss_mb is not None and 10 < use.rss_mb < 20_000
     assert use.threads is not None and use.threads >= 1
-    assert use.file_descriptors is not None and use.file_descriptors >= 3
-    assert use.cpu_s > 0

@@ -32,7 +32,7 @@ def reading(*, throttled: bool | None = None, **temperatures_c: float) -> Readin
         battery_percent=None,
         throttled=throttled,
         throttle_reason="too hot" if throttled else None,
-        process=ProcessUse(100.0, 4, 20, 1.0),
+        process=ProcessUse(100.0, 4),
     )
 
 

@@ -20,7 +20,13 @@
     ├── SourceError                   a camera, a folder or a video that does not deliver
     ├── SinkError                     an output that cannot be written
     ├── SpoolError                    the message store on disk
-    └── BrokerError                   the MQTT broker refuses or cannot be used
+    ├── BrokerError                   the MQTT broker refuses or cannot be used
+    ├── ReleaseError                  a release or channel document that cannot be read
+    ├── UpdateError                   a device cannot update now; what runs goes on
+    │   ├── RepositoryError           the fleet's repository cannot be reached, or is not to be trusted
+    │   ├── DeferredError             not now: flight, heat, battery, disk, clock
+    │   └── RejectedError             this release is not for this device, or failed a test
+    └── FleetError                    the operator's side: repository, keys, roll-outs, certificates
 
 A message answers three questions: what was found, what was expected, what to do.
 """
@@ -124,3 +130,27 @@ class SpoolError(FissuraError):
 
 class BrokerError(FissuraError):
     """The MQTT broker refuses, or cannot be used."""
+
+
+class ReleaseError(FissuraError):
+    """A release or channel document cannot be read."""
+
+
+class UpdateError(FissuraError):
+    """A device cannot update now; what runs goes on."""
+
+
+class RepositoryError(UpdateError):
+    """The fleet's repository cannot be reached, or what it says is not to be trusted."""
+
+
+class DeferredError(UpdateError):
+    """The update has to wait: flight, heat, battery, disk, clock."""
+
+
+class RejectedError(UpdateError):
+    """This release is not for this device, or it failed a test."""
+
+
+class FleetError(FissuraError):
+    """The operator's side: the repository, its keys, roll-outs, certificates."""

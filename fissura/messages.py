@@ -22,7 +22,9 @@ Point = tuple[float, float]
 UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(timezone.utc))]
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """What every message of a device has."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     schema_version: SchemaVersion = CURRENT
@@ -33,6 +35,19 @@ class _Message(BaseModel):
     def to_json(self) -> bytes:
         """The message as it goes out: compact JSON, UTF-8."""
         return self.__pydantic_serializer__.to_json(self)  # as model_dump_json, without the detour over a str
+
+
+class Position(BaseModel):
+    """Where the camera was, WGS 84."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    latitude_deg: float = Field(ge=-90, le=90)
+    longitude_deg: float = Field(ge=-180, le=180)
+    altitude_m: float | None = Field(None, description="above the ellipsoid")
+    accuracy_m: float | None = Field(None, ge=0, description="horizontal, one standard deviation")
+    heading_deg: float | None = Field(None, ge=0, lt=360, description="of the movement, clockwise from true north")
+    speed_mps: float | None = Field(None, ge=0, description="over ground")
 
 
 class FrameStamp(BaseModel):
@@ -49,6 +64,7 @@ class FrameStamp(BaseModel):
     height_px: int = Field(gt=0)
     name: str | None = Field(None, description="file name, where the frame came from a file")
     gsd_mm_per_px: float | None = Field(None, gt=0, description="ground sampling distance")
+    position: Position | None = Field(None, description="null where the device does not know it")
 
 
 class CrackGeometry(BaseModel):
@@ -79,7 +95,7 @@ class ModelStamp(BaseModel):
     threshold: float = Field(gt=0, lt=1)
 
 
-class Detection(_Message):
+class Detection(Message):
     """A crack was seen. Topic `detection`."""
 
     event_id: UUID = Field(description="one crack seen in many frames is one event")
@@ -91,7 +107,7 @@ class Detection(_Message):
     model: ModelStamp
 
 
-class Status(_Message):
+class Status(Message):
     """Whether the device is there. Topic `status`, retained; the broker sends the 'offline' one as last will."""
 
     state: Literal["online", "offline", "error"]
@@ -113,7 +129,7 @@ class SourceTelemetry(BaseModel):
     reconnects: int = Field(0, ge=0, description="how often the connection to the camera was made again")
 
 
-class Telemetry(_Message):
+class Telemetry(Message):
     """How the device is doing. Topic `telemetry`; dropped before detections when the spool is full."""
 
     mission_id: str
@@ -233,7 +249,7 @@ class AnswerSnapshot(BaseModel):
     height_px: int = Field(gt=0)
 
 
-class Answer(_Message):
+class Answer(Message):
     """What became of a command. Topic `answer`, or the command's response topic (MQTT 5)."""
 
     command: str | None = Field(None, description="its name; null where it could not be read")
@@ -245,7 +261,7 @@ class Answer(_Message):
     snapshot: AnswerSnapshot | None = None
 
 
-MESSAGES: dict[str, type[_Message]] = {
+MESSAGES: dict[str, type[Message]] = {
     "detection": Detection,
     "status": Status,
     "telemetry": Telemetry,

@@ -48,8 +48,25 @@ TELEMETRY = Topic("telemetry", "device", qos=1, retain=False, max_rate_hz=1.0)
 COMMAND = Topic("command", "operator", qos=1, retain=False, max_rate_hz=10.0)
 ANSWER = Topic("answer", "device", qos=1, retain=False, max_rate_hz=None)
 SNAPSHOT = Topic("snapshot", "device", qos=1, retain=False, max_rate_hz=None)  # a JPEG, no JSON
+UPDATE_STATE = Topic("update/state", "device", qos=1, retain=True, max_rate_hz=1.0)
+UPDATE_EVENT = Topic("update/event", "device", qos=1, retain=False, max_rate_hz=10.0)
+UPDATE_ONLINE = Topic("update/online", "device", qos=1, retain=True, max_rate_hz=1.0)
+UPDATE_COMMAND = Topic("update/command", "operator", qos=1, retain=False, max_rate_hz=1.0)
+UPDATE_ACK = Topic("update/ack", "operator", qos=1, retain=False, max_rate_hz=None)
 
-TOPICS: dict[str, Topic] = {topic.suffix: topic for topic in (DETECTION, STATUS, TELEMETRY, COMMAND, ANSWER, SNAPSHOT)}
+TOPICS: dict[str, Topic] = {
+    topic.suffix: topic
+    for topic in (
+        *(DETECTION, STATUS, TELEMETRY, COMMAND, ANSWER, SNAPSHOT),
+        *(UPDATE_STATE, UPDATE_EVENT, UPDATE_ONLINE, UPDATE_COMMAND, UPDATE_ACK),
+    )
+}
+FLEET = "fleet"  # stands where a serial would, for what concerns all devices; no device may be called so
+
+
+def announcement_topic(channel: str) -> str:
+    """Topic on which the operator says that a channel has changed: QoS 1, retained."""
+    return f"{ROOT}/{FLEET}/announce/{channel}"
 
 
 def client_id(serial: str, role: Literal["run", "agent"] = "run") -> str:
@@ -69,4 +86,6 @@ def check_serial(serial: str) -> str:
             expected="1 to 48 letters, digits, '.', '_' or '-'",
             fix="set --serial",
         )
+    if serial == FLEET:
+        raise ConfigError(f"device serial {serial!r} is the name of the topics for all devices", fix="set --serial")
     return serial

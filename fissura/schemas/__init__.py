@@ -12,6 +12,7 @@ from typing import Any
 from fissura.files import write_text
 from fissura.messages import COMMAND_ADAPTER, MESSAGES
 from fissura.schema_version import CURRENT, SUPPORTED_MAJOR
+from fissura.update_messages import UPDATE_MESSAGES
 
 FOLDER = Path(__file__).parent
 
@@ -23,9 +24,9 @@ def message_schema(name: str) -> dict[str, Any]:
     serves a fleet of mixed versions.
 
     Args:
-        name: a key of `fissura.messages.MESSAGES`.
+        name: a key of `fissura.messages.MESSAGES` or `fissura.update_messages.UPDATE_MESSAGES`.
     """
-    schema = MESSAGES[name].model_json_schema(mode="serialization")
+    schema = (MESSAGES | UPDATE_MESSAGES)[name].model_json_schema(mode="serialization")
     # They have defaults for the sender's comfort, yet no message goes out without them.
     schema["required"] = ["schema_version", "uuid", *schema["required"]]
     return {
@@ -46,7 +47,7 @@ def command_schema() -> dict[str, Any]:
     }
 
 
-SCHEMAS = (*MESSAGES, "command")
+SCHEMAS = (*MESSAGES, *UPDATE_MESSAGES, "command")
 
 
 def schema_text(name: str) -> str:

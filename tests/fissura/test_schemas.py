@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from fissura.messages import MESSAGES
 from fissura.schemas import FOLDER, SCHEMAS, command_schema, message_schema, schema_text
+from fissura.update_messages import UPDATE_MESSAGES
 from tests.fissura.test_messages import GOLDEN, GOLDEN_FILES, kind_of
 
 
@@ -30,7 +31,7 @@ def test_committed_schema_is_the_generated_one(name: str) -> None:
 def test_golden_and_generated_messages_fulfil_the_schema(path: Path) -> None:
     name, values = kind_of(path), json.loads(path.read_text(encoding="utf-8"))
     validate(name, values)
-    validate(name, json.loads(MESSAGES[name].model_validate(values).to_json()))
+    validate(name, json.loads((MESSAGES | UPDATE_MESSAGES)[name].model_validate(values).to_json()))
 
 
 @pytest.mark.parametrize(
@@ -75,5 +76,5 @@ def test_without_uuid_a_reader_cannot_deduplicate() -> None:
 def test_the_module_writes_every_schema(tmp_path: Path) -> None:
     code = "import sys, pathlib, fissura.schemas as s; print(*s.write_schemas(pathlib.Path(sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert {Path(name).stem for name in done.stdout.split()} == {*MESSAGES, "command"}
+    assert {Path(name).stem for name in done.stdout.split()} == {*MESSAGES, *UPDATE_MESSAGES, "command"}
     assert (tmp_path / "detection.json").read_text() == (FOLDER / "detection.json").read_text()

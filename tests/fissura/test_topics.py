@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fissura.errors import ConfigError
-from fissura.topics import DETECTION, STATUS, TOPICS, check_serial, client_id
+from fissura.topics import DETECTION, TOPICS, announcement_topic, check_serial, client_id
 
 
 def test_topics_hang_below_version_and_serial() -> None:
@@ -16,13 +16,25 @@ def test_topics_hang_below_version_and_serial() -> None:
         "command": "fissura/v1/truck-07/command",
         "answer": "fissura/v1/truck-07/answer",
         "snapshot": "fissura/v1/truck-07/snapshot",
+        "update/state": "fissura/v1/truck-07/update/state",
+        "update/event": "fissura/v1/truck-07/update/event",
+        "update/online": "fissura/v1/truck-07/update/online",
+        "update/command": "fissura/v1/truck-07/update/command",
+        "update/ack": "fissura/v1/truck-07/update/ack",
     }
 
 
-def test_only_the_status_is_retained_and_nothing_is_fire_and_forget() -> None:
-    assert [topic for topic in TOPICS.values() if topic.retain] == [STATUS]
-    assert [topic.suffix for topic in TOPICS.values() if topic.sender == "operator"] == ["command"]
+def test_what_a_device_is_now_is_retained_and_nothing_is_fire_and_forget() -> None:
+    assert [name for name, topic in TOPICS.items() if topic.retain] == ["status", "update/state", "update/online"]
+    operators = [name for name, topic in TOPICS.items() if topic.sender == "operator"]
+    assert operators == ["command", "update/command", "update/ack"]
     assert {topic.qos for topic in TOPICS.values()} == {1}
+
+
+def test_no_device_stands_where_the_topics_for_all_of_them_do() -> None:
+    assert announcement_topic("stable") == "fissura/v1/fleet/announce/stable"
+    with pytest.raises(ConfigError, match="for all devices"):
+        DETECTION.of("fleet")
 
 
 def test_the_two_connections_of_a_device_have_different_client_ids() -> None:

@@ -3,9 +3,9 @@
     python benchmarks/convergence/run.py
 
 trains five losses with three seeds each on CFD, by the recipes of paper 000 at `--scale cpu`, two runs at a time with
-one thread each, scoring every quarter of an epoch. It writes `benchmarks/results/convergence/`: `curves.csv`,
-`convergence.png`, `result.json` and `README.md`. A run that is complete in `--runs` is not trained again, so that an
-interrupted benchmark goes on where it was. FISSURA_DATA names the data sets.
+one thread each, scoring every quarter of an epoch. It writes `benchmarks/results/convergence/` (with `--full-width`:
+`convergence-full-width/`): `curves.csv`, `convergence.png`, `result.json` and `README.md`. A run that is complete in
+`--runs` is not trained again, so that an interrupted benchmark goes on where it was. FISSURA_DATA names the data sets.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ RECIPES = {
     "wce_exp": "paper000/cfd-exp",
     "holistic(exp)": "paper000/cfd-holistic",
 }
+RESULTS = Path(__file__).parents[1] / "results"
 SEEDS = (1, 2, 3)
 # One thread a run: two runs side by side use two cores better than one run whose threads wait for each other.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=200, help="steps of an epoch (default: 200)")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, one thread each (default: 2)")
-    parser.add_argument("--full-width", action="store_true", help="without `--scale cpu`: for a GPU, with --jobs 1")
+    parser.add_argument("--full-width", action="store_true", help="without `--scale cpu`: for a GPU")
     arguments = parser.parse_args()
     start = time.monotonic()
     jobs = {
@@ -90,7 +91,7 @@ def main() -> None:
         "dataset_fingerprint": record["dataset_fingerprint"],
         "recipe_of_the_first": record["recipe"],
     }
-    summary.write(curves, facts)
+    summary.write(RESULTS / ("convergence-full-width" if arguments.full_width else "convergence"), curves, facts)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import numpy as np
 from fissura.files import replacing, write_text
 from fissura.table import format_table
 
-RESULTS = Path(__file__).parents[1] / "results" / "convergence"
 REFERENCE = "wce_xie"
 # What a curve is drawn of: the tolerant score of the paper's kind, the strict one, and both at the fixed threshold 0.5.
 SCORES = {
@@ -48,15 +47,15 @@ def epochs_to_reach(epochs: Sequence[float], scores: Sequence[float], target: fl
     return None
 
 
-def write(curves: Curves, facts: Mapping[str, object]) -> None:
-    """Write CSV, plot, JSON and Markdown."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    _write_csv(curves)
-    _draw(curves)
+def write(folder: Path, curves: Curves, facts: Mapping[str, object]) -> None:
+    """Write CSV, plot, JSON and Markdown into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_csv(folder / "curves.csv", curves)
+    _draw(folder / "convergence.png", curves)
     answers = {score: _answers(curves, score) for score in SCORES}
-    write_text(RESULTS / "result.json", json.dumps({**facts, "answers": answers}, indent=2) + "\n")
+    write_text(folder / "result.json", json.dumps({**facts, "answers": answers}, indent=2) + "\n")
     text = _markdown(answers)
-    write_text(RESULTS / "README.md", text)
+    write_text(folder / "README.md", text)
     print(text)
 
 
@@ -115,16 +114,16 @@ def _markdown(answers: Mapping[str, Mapping[str, Mapping[str, object]]]) -> str:
     return "".join(parts)
 
 
-def _write_csv(curves: Curves) -> None:
+def _write_csv(path: Path, curves: Curves) -> None:
     columns = ("epoch", "step", "seconds", "train_loss", *SCORES)
-    with replacing(RESULTS / "curves.csv") as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+    with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("loss", "seed", *columns))
         for (loss, seed), history in curves.items():
             writer.writerows((loss, seed, *(row.get(column, "") for column in columns)) for row in history)
 
 
-def _draw(curves: Curves) -> None:
+def _draw(path: Path, curves: Curves) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 8), layout="constrained")
@@ -138,5 +137,5 @@ def _draw(curves: Curves) -> None:
         axes.set(title=title, xlabel="epoch", ylabel="F1", ylim=(max(0.0, float(reference.min()) - 0.1), None))
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize="small")
-    with replacing(RESULTS / "convergence.png") as aside:
+    with replacing(path) as aside:
         figure.savefig(aside, dpi=110)

@@ -2,6 +2,7 @@
 
 Faults, by `FAKE_TENSORRT_FAULT`:
     parse         the parser refuses the graph
+    sources       the sources of tactics cannot be chosen
     refuse        the builder gives no plan
     raise         the builder raises
     crash         the building process is killed
@@ -60,6 +61,8 @@ _LOWERING = ("FP16", "INT8") if _MAJOR < 11 else ()
 BuilderFlag = _flags("BuilderFlag", "DEBUG", "TF32", *_LOWERING)
 ProfilingVerbosity = _flags("ProfilingVerbosity", "LAYER_NAMES_ONLY", "NONE", "DETAILED")
 MemoryPoolType = _flags("MemoryPoolType", "WORKSPACE")
+_LIBRARIES = ("CUBLAS", "CUBLAS_LT", "CUDNN") if _MAJOR < 11 else ()
+TacticSource = _flags("TacticSource", *_LIBRARIES, "EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS")
 LayerInformationFormat = _flags("LayerInformationFormat", "ONELINE", "JSON")
 TensorIOMode = _flags("TensorIOMode", "NONE", "INPUT", "OUTPUT")
 DataType = _flags("DataType", "FLOAT", "HALF", "INT8", "INT32", "BOOL", "UINT8", *(("INT64",) if _MAJOR >= 10 else ()))
@@ -255,6 +258,7 @@ class IBuilderConfig:
 
     def __init__(self) -> None:
         self._flags = {BuilderFlag.TF32}
+        self._sources = ["by default"]
         self._profiles: list[IOptimizationProfile] = []
         self._cache = ITimingCache(b"")
 
@@ -266,6 +270,10 @@ class IBuilderConfig:
 
     def set_memory_pool_limit(self, pool: Any, size: int) -> None:
         assert size > 0
+
+    def set_tactic_sources(self, tactic_sources: int) -> bool:
+        self._sources = [source.name for source in TacticSource if tactic_sources & 1 << int(source)]
+        return FAULT != "sources"
 
     def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
         self._profiles.append(profile)
@@ -330,7 +338,11 @@ class Builder:
             _complain(self._logger, "Network has dynamic inputs, but no optimization profile has been defined")
             return None
         scales = self._calibrate(config) if _MAJOR < 11 and config.int8_calibrator is not None else {}
-        about = {"profile": config._profiles[0].shapes, "layers": _inspected(network, config, scales)}
+        about = {
+            "profile": config._profiles[0].shapes,
+            "layers": _inspected(network, config, scales),
+            "sources": config._sources,
+        }
         body = json.dumps(about).encode()
         head = b"ftrt" + bytes(20) + _HEADER_VERSION
         if FAULT == "unloadable":

@@ -17,6 +17,7 @@ from edge_runtime.engines.tensorrt.memory import open_memory
 from edge_runtime.engines.tensorrt.network import (
     allow_quantised_layers_8,
     cast_bytes_first,
+    choose_tactic_sources,
     create_network_8,
     create_strong_network,
     create_weak_network_10,
@@ -96,6 +97,8 @@ def _config(trt: Any, builder: Any, request: BuildRequest, profile: Profile) -> 
     config.clear_flag(trt.BuilderFlag.TF32)  # on by default: 10 bits of mantissa under the name of fp32
     if request.workspace_mb is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, int(request.workspace_mb * 1e6))
+    if request.tactic_sources is not None:
+        choose_tactic_sources(trt, config, request.tactic_sources)
     shapes = builder.create_optimization_profile()
     shapes.set_shape(request.graph.input.name, profile.smallest, profile.usual, profile.largest)
     config.add_optimization_profile(shapes)

@@ -50,6 +50,11 @@ class TensorRtConfig(Config):
     workspace_mb: float | None = Field(
         None, gt=0, description="device memory that a layer may use as scratch space, 10^6 bytes; null: all of it"
     )
+    tactic_sources: tuple[str, ...] | None = Field(
+        None,
+        description="sources that TensorRT takes kernels from besides its own, by their names in its `TacticSource`; "
+        "[]: none; null: TensorRT's choice",
+    )
     fallback: bool = Field(True, description="run in ONNX Runtime where TensorRT cannot; false: that is an error")
     threads: int = Field(0, ge=0, le=MOST_THREADS, description="of ONNX Runtime, where it runs instead; 0: all cores")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_runtime.engines.tensorrt.plan_header import Version
@@ -54,6 +54,25 @@ def allow_quantised_layers_8(trt: Any, config: Any) -> None:
 def share_profile_8(trt: Any, config: Any) -> None:
     """Let several contexts use one profile, which 10 and newer do by themselves."""
     config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
+
+
+def tactic_sources(trt: Any) -> Mapping[str, Any]:
+    """Sources that this TensorRT can take kernels from, by name."""
+    return dict(trt.TacticSource.__members__)
+
+
+def choose_tactic_sources(trt: Any, config: Any, names: Sequence[str]) -> None:
+    """Take kernels from these sources and TensorRT's own, and from no others.
+
+    Raises:
+        EngineError: TensorRT does not let them be chosen.
+    """
+    known = tactic_sources(trt)
+    if not config.set_tactic_sources(sum(1 << int(known[name]) for name in set(names))):
+        raise EngineError(
+            f"TensorRT {trt.__version__} does not build with the tactic sources {', '.join(names) or 'none'}",
+            fix="see the log; leave out `tactic_sources`",
+        )
 
 
 def cast_bytes_first(trt: Any, network: Any, name: str) -> None:

@@ -13,7 +13,7 @@ from edge_runtime.engines.tensorrt.calibrator import calibration_images
 from edge_runtime.engines.tensorrt.config import TensorRtConfig
 from edge_runtime.engines.tensorrt.library import library_version
 from edge_runtime.engines.tensorrt.memory import Device, Memory
-from edge_runtime.engines.tensorrt.network import weak_typing_exists
+from edge_runtime.engines.tensorrt.network import tactic_sources, weak_typing_exists
 from edge_runtime.engines.tensorrt.plan_cache import Found, PlanCache, PlanKey, default_folder
 from edge_runtime.engines.tensorrt.plan_header import version_text
 from edge_runtime.engines.tensorrt.request import BuildRequest
@@ -75,6 +75,12 @@ def _request(trt: Any, path: Path, graph: Graph, config: TensorRtConfig) -> Buil
             expected="TensorRT 8 or 10",
             fix=f"choose the variant of the bundle: --precision {VARIANT_OF[config.precision]}",
         )
+    unknown = sorted({*(config.tactic_sources or ())} - {*tactic_sources(trt)})
+    if unknown:
+        raise ConfigError(
+            f"`tactic_sources` that TensorRT {trt.__version__} does not have: {', '.join(unknown)}",
+            expected=f"some of {', '.join(tactic_sources(trt))}",
+        )
     ranges = config.ranges or path.parent / RANGES_NAME
     calibrated = config.precision == "int8"
     if calibrated and not ranges.is_file() and config.calibration_images is None:
@@ -96,20 +102,23 @@ def _request(trt: Any, path: Path, graph: Graph, config: TensorRtConfig) -> Buil
         calibration_images=str(config.calibration_images) if calibrated and config.calibration_images else None,
         cuda=config.cuda,
         workspace_mb=config.workspace_mb,
+        tactic_sources=config.tactic_sources,
     )
 
 
 def _key(trt: Any, path: Path, device: Device, request: BuildRequest) -> PlanKey:
-    settings = ""
+    settings = list[str]()
     if request.weak:
-        settings = f"flags {_scales(request)}".strip()
+        settings.append(f"flags {_scales(request)}".strip())
+    if request.tactic_sources is not None:
+        settings.append(f"sources {' '.join(sorted(set(request.tactic_sources)))}".strip())
     return PlanKey(
         onnx_sha256=_digest(path),
         tensorrt=version_text(library_version(trt)),
         gpu=device.name,
         compute_capability=device.capability,
         precision=request.precision,
-        settings=settings,
+        settings=", ".join(settings),
         profile=profile_for(request.graph.input, request.size, request.max_batch).text(),
     )
 

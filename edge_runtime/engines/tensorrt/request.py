@@ -32,6 +32,7 @@ class BuildRequest(_Line):
         calibration_images: folder of images, for weak int8 without ranges.
         cuda: library for the calibration's buffers.
         workspace_mb: device memory that a layer may use as scratch space, 10^6 bytes.
+        tactic_sources: sources of kernels besides TensorRT's own, by name; None: TensorRT's choice.
     """
 
     onnx: str
@@ -46,6 +47,7 @@ class BuildRequest(_Line):
     calibration_images: str | None = None
     cuda: CudaLibrary = "cuda-python"
     workspace_mb: float | None = None
+    tactic_sources: tuple[str, ...] | None = None
 
 
 class Progress(_Line):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
@@ -223,6 +224,11 @@ def test_a_layer_without_a_range_stays_at_half_precision(vendor: Vendor, tmp_pat
         ("11.4.0.106", {"precision": "fp16"}, r"takes precision from the graph(.|\n)*--precision fp16$"),
         ("11.4.0.106", {"precision": "int8"}, r"takes precision from the graph(.|\n)*--precision int8-portable$"),
         ("10.3.0", {"precision": "int8"}, "without scales"),
+        (
+            "11.4.0.106",
+            {"tactic_sources": ["JIT_CONVOLUTIONS", "CUDNN"]},
+            r"11\.4\.0\.106 does not have: CUDNN\n(.|\n)*some of EDGE_MASK_CONVOLUTIONS, JIT_CONVOLUTIONS",
+        ),
     ],
 )
 def test_options_that_cannot_be(
@@ -243,6 +249,25 @@ def test_the_plan_of_the_last_start_is_used(
     with caplog.at_level(logging.INFO):
         warm.open(*small).close()
     assert plan.stat().st_mtime_ns == written and "building" not in caplog.text
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_choice_of_tactic_sources_makes_a_plan(vendor: Vendor, small: tuple[Path, Graph], version: str) -> None:
+    vendor.use(version)
+    both = ["EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS"]
+    expected = set[str]()
+    for chosen, built in ((None, ["by default"]), ([], []), (both, both), (both[::-1], both), ([*both, both[0]], both)):
+        vendor.open(*small, tactic_sources=chosen).close()
+        expected.add(f'"sources": {json.dumps(built)}')
+        found = [plan.read_bytes() for plan in vendor.plans()]
+        assert len(found) == len(expected)
+        assert all(any(text.encode() in plan for plan in found) for text in expected)
+
+
+def test_tactic_sources_that_cannot_be_chosen(vendor: Vendor, small: tuple[Path, Graph]) -> None:
+    vendor.use("8.6.1", fault="sources")
+    with pytest.raises(EngineError, match=r"TensorRT 8\.6\.1 does not build with the tactic sources none"):
+        vendor.open(*small, tactic_sources=[])
 
 
 def test_other_calibration_images_make_another_plan(vendor: Vendor, tmp_path: Path, images: Path) -> None:

@@ -19,6 +19,8 @@ from fissura.onnxruntime_options import disabled_optimizers
 
 # What CUDA has no kernel for runs on the CPU.
 PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+# TF32 rounds factors to 10 bits: probabilities were off by up to 2.3e-3 on an H100, without it by less than 1e-3.
+OPTIONS: dict[str, list[dict[str, str]]] = {"cpu": [{}], "cuda": [{"use_tf32": "0"}, {}]}
 
 
 class OnnxRuntimeConfig(Config):
@@ -45,6 +47,7 @@ class OnnxRuntimeEngine(Engine):
                 str(path),
                 options,
                 providers=PROVIDERS[config.device],
+                provider_options=OPTIONS[config.device],
                 disabled_optimizers=disabled_optimizers(graph.precision),
             )
         except Exception as error:  # the library raises a dozen classes without a common base

@@ -307,6 +307,9 @@ class IBuilderConfig:
 class Builder:
     def __init__(self, logger: Any) -> None:
         assert logger._ready
+        if FAULT == "start":
+            _complain(logger, "Error Code 2: Internal Error (no kernels for this GPU)")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
         self._logger = logger
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:

@@ -52,7 +52,7 @@ def build_plan(trt: Any, request: BuildRequest, report: Callable[[Progress], Non
     began = time.monotonic()
     problems: list[str] = []
     logger = make_logger(trt, problems)
-    builder = trt.Builder(logger)
+    builder = _builder(trt, logger, problems)
     network = _network(trt, builder, request, version)
     parser = parse_onnx(trt, network, request.onnx, logger, version)
     image = check_ports(Path(request.onnx), request.graph, *network_ports(network))
@@ -78,6 +78,16 @@ def build_plan(trt: Any, request: BuildRequest, report: Callable[[Progress], Non
     check_precisions(layers, expected, request.precision)
     Path(request.plan).write_bytes(memoryview(plan))
     return Done(layers=layers, build_s=time.monotonic() - began)
+
+
+def _builder(trt: Any, logger: Any, problems: list[str]) -> Any:
+    try:
+        return trt.Builder(logger)
+    except TypeError as error:  # what a constructor in C++ that gives nothing looks like from here
+        raise EngineError(
+            f"TensorRT does not start: {'; '.join(problems[-2:]) or error}",
+            fix="look at nvidia-smi, and whether driver and TensorRT belong together",
+        ) from error
 
 
 def _by_flags(request: BuildRequest, version: Version) -> bool:

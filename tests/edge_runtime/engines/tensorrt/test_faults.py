@@ -52,6 +52,7 @@ def _builders() -> list[psutil.Process]:
     ("fault", "options", "reason"),
     [
         ("parse", {}, "cannot be loaded: node node_conv2d (Conv): Assertion failed: no importer"),
+        ("start", {}, "TensorRT does not start: Error Code 2"),
         ("refuse", {}, "Could not find any implementation"),
         ("raise", {}, "RuntimeError: Failed to allocate resources"),
         ("crash", {}, "ended with signal SIGKILL"),

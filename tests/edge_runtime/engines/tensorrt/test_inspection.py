@@ -64,6 +64,14 @@ def test_a_name_within_another_name_is_another_layer() -> None:
     assert _achieved(_layer("conv11", Weights={"Type": "Half"})) == {"conv1": "unknown"}
 
 
+def test_control_characters_as_8_6_writes_them_between_the_origins() -> None:
+    """Seen on an H100; JSON forbids them."""
+    origins = "[ONNX Layer: conv0]%[ONNX Layer: conv1]"
+    layer = json.dumps(_layer("x", Metadata=origins, Weights={"Type": "Half"})).replace("%", "\x1e")
+    assert "\x1e" in layer
+    assert achieved_precisions(f'{{"Layers": [{layer}]}}', ["conv1"]) == {"conv1": "fp16"}
+
+
 def test_names_without_details_tell_nothing() -> None:
     assert _achieved("conv1", "relu") == {"conv1": "unknown"}
     with pytest.raises(EngineError, match="list of layers"):

@@ -37,6 +37,11 @@ class Command:
     forms: Mapping[str, str] = field(default_factory=dict)
 
 
+FLEET_ACTIONS = (
+    *("init", "publish", "promote", "revoke", "rotate-keys", "refresh", "enroll"),
+    *("rollout", "status", "pause", "resume", "abort", "console", "simulate"),
+)
+
 COMMANDS: dict[str, Command] = {
     "demo": Command("edge_runtime.demo.cli", "find cracks in sample images, over MQTT, with a report", "edge"),
     "run": Command("edge_runtime.run.cli", "camera frames in, crack detections out", "edge"),
@@ -54,10 +59,17 @@ COMMANDS: dict[str, Command] = {
     "eval": Command("export.evaluate", "score a checkpoint or a bundle on a data set", "export"),
     "calibrate": Command("calibration.cli", "choose the decision threshold of a bundle on real images", "edge"),
     "export": Command("export.cli", "turn a checkpoint into a bundle", "export"),
+    "agent": Command("edge_runtime.agent.cli", "keep a run going on this device, and its model up to date", "edge"),
+    "fleet": Command(
+        "deploy.fleet.cli",
+        "publish signed models and roll them out to a fleet",
+        "deploy",
+        {action: f"deploy.fleet.commands.{action.replace('-', '_')}" for action in FLEET_ACTIONS},
+    ),
 }
 
 # The wheel holds what a vehicle needs; these come with a checkout of the project only.
-CHECKOUT_ONLY = ("train", "export", "calibration")
+CHECKOUT_ONLY = ("train", "export", "calibration", "deploy")
 
 
 def main(argv: list[str] | None = None) -> int:

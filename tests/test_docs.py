@@ -45,7 +45,8 @@ MODULES = {name: row.module for name, row in COMMANDS.items()} | {
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_option_is_explained_and_no_other(name: str) -> None:
-    text = (CHECKOUT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    pages = ("cli.md", "fleet-cli.md")
+    text = "\n".join((CHECKOUT / "docs" / "reference" / page).read_text(encoding="utf-8") for page in pages)
     sections = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     explained = sections[f"fissura {name}"]
     if name in ("eval", "calibrate", "export"):

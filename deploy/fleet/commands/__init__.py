@@ -1,0 +1,1 @@
+"""What `fissura fleet ACTION` does: one module an action."""

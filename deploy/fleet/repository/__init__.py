@@ -1,0 +1,1 @@
+"""A fleet's signed repository: keys, roles, releases and channels. `repository.Repository` is the way in."""

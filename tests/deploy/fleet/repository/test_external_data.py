@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from deploy.fleet.repository.external_data import has_external_data
+from fissura.errors import BundleError
+
+
+def outside() -> TensorProto:
+    tensor = numpy_helper.from_array(np.ones(4, np.float32), "weights")
+    onnx.external_data_helper.set_external_data(tensor, "weights.bin")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    return tensor
+
+
+def graph(nodes: list[onnx.NodeProto], *initializers: TensorProto) -> onnx.GraphProto:
+    return helper.make_graph(nodes, "graph", [], [], list(initializers))
+
+
+def constant(tensor: TensorProto) -> onnx.NodeProto:
+    return helper.make_node("Constant", [], ["c"], value=tensor)
+
+
+def branch(inner: onnx.GraphProto) -> onnx.NodeProto:
+    empty = graph([helper.make_node("Identity", ["x"], ["y"])])
+    return helper.make_node("If", ["which"], ["y"], then_branch=empty, else_branch=inner)
+
+
+def sparse() -> onnx.SparseTensorProto:
+    indices = numpy_helper.from_array(np.arange(4), "indices")
+    return helper.make_sparse_tensor(outside(), indices, [4])
+
+
+def function() -> onnx.ModelProto:
+    made = helper.make_function("d", "f", [], ["c"], [constant(outside())], [helper.make_opsetid("", 20)])
+    return helper.make_model(graph([helper.make_node("Identity", ["x"], ["y"])]), functions=[made])
+
+
+def training() -> onnx.ModelProto:
+    model = helper.make_model(graph([helper.make_node("Identity", ["x"], ["y"])]))
+    model.training_info.add().algorithm.CopyFrom(graph([], outside()))
+    return model
+
+
+HIDDEN = {
+    "initializer": helper.make_model(graph([], outside())),
+    "attribute": helper.make_model(graph([constant(outside())])),
+    "branch": helper.make_model(graph([branch(graph([], outside()))])),
+    "branch in a branch": helper.make_model(graph([branch(graph([branch(graph([constant(outside())]))]))])),
+    "sparse initializer": helper.make_model(helper.make_graph([], "g", [], [], sparse_initializer=[sparse()])),
+    "sparse attribute": helper.make_model(graph([helper.make_node("Constant", [], ["c"], sparse_value=sparse())])),
+    "list of tensors": helper.make_model(graph([helper.make_node("Any", [], ["c"], values=[outside()])])),
+    "list of graphs": helper.make_model(graph([helper.make_node("Any", [], ["c"], parts=[graph([], outside())])])),
+    "function": function(),
+    "training": training(),
+}
+
+
+@pytest.mark.parametrize("place", HIDDEN)
+def test_weights_outside_are_found_wherever_they_hide(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(HIDDEN[place].SerializeToString())
+    assert has_external_data(path)
+
+
+def test_a_location_without_the_flag_is_enough(tmp_path: Path) -> None:
+    tensor = outside()
+    tensor.ClearField("data_location")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(helper.make_model(graph([], tensor)).SerializeToString())
+    assert has_external_data(path)
+
+
+def test_whole_graphs_are_whole(bundle: Path) -> None:
+    paths = [*bundle.glob("*.onnx"), *Path("examples/bundles/tiny").glob("*.onnx")]
+    assert len(paths) == 6
+    assert not any(has_external_data(path) for path in paths)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"no graph at all", b"\x3a\xff\xff\xff\xff\x0f", b"\xff" * 100])
+def test_what_is_no_graph_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    with pytest.raises(BundleError, match="no ONNX graph"):
+        has_external_data(path)
+
+
+def test_graphs_without_end_are_refused(tmp_path: Path) -> None:
+    def field(number: int, data: bytes) -> bytes:
+        length, size = len(data), b""
+        while length > 0x7F:
+            size, length = size + bytes([length & 0x7F | 0x80]), length >> 7
+        return bytes([number << 3 | 2]) + size + bytes([length]) + data
+
+    data = b""
+    for _ in range(2000):
+        data = field(6, field(1, field(5, data)))  # a graph in an attribute of a node of a graph
+    path = tmp_path / "model.onnx"
+    path.write_bytes(field(7, field(1, field(5, data))))
+    with pytest.raises(BundleError, match="without end"):
+        has_external_data(path)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
+def test_damage_gives_an_answer_or_an_error_and_nothing_else(
+    tmp_path: Path, bundle: Path, at: float, value: int, cut: bool
+) -> None:
+    data = bytearray((bundle / "fused.onnx").read_bytes())
+    index = int(at * len(data))
+    data[index] = value
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data[:index] if cut else data)
+    try:
+        assert has_external_data(path) in (True, False)
+    except BundleError as error:
+        assert "no ONNX graph" in error.found

@@ -14,6 +14,8 @@ FLOOR_PYTHON ?= $(shell python3.10 -c '' 2>/dev/null && echo python3.10 || echo 
 # What serves the tests' network cameras, and what the tests of TLS and of the clock call.
 RTSP_SERVER := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-tools gstreamer1.0-plugins-base \
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav openssl gcc libc6-dev
+# What the tests of updates and of the fleet call: cuts at system calls, clocks of another time, a browser.
+TEST_TOOLS := strace faketime chromium
 
 VEHICLE := tests/fissura tests/edge_runtime tests/deploy
 
@@ -23,7 +25,7 @@ FISSURA_DATA := $(wildcard ../shared/data)
 endif
 export FISSURA_DATA := $(if $(FISSURA_DATA),$(abspath $(FISSURA_DATA)))
 
-.PHONY: help install demo test test-slow test-floor lint bench docs clean mosquitto rtsp-server
+.PHONY: help install demo test test-vehicle test-rest test-slow test-floor lint bench docs clean mosquitto rtsp-server test-tools
 
 help:
 	@echo 'make install    the vehicle part, in $(VENV) (no torch)'
@@ -40,12 +42,17 @@ install: $(VENV)/.stamp-edge
 demo: $(VENV)/.stamp-edge
 	$(BIN)/fissura demo --bundle examples/bundles/tiny --images examples/images --out demo-out
 
-# In two processes: the vehicle's part, which never loads PyTorch, and the rest.
-test: $(VENV)/.stamp-dev mosquitto rtsp-server
+# In two processes side by side: what never loads PyTorch, which mostly waits, and the rest, which mostly computes.
+test: $(VENV)/.stamp-dev mosquitto rtsp-server test-tools
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-vehicle test-rest
+
+test-vehicle:
 	$(BIN)/python -m pytest -m "not slow" $(VEHICLE)
+
+test-rest:
 	$(BIN)/python -m pytest -m "not slow" $(VEHICLE:%=--ignore=%)
 
-test-slow: $(VENV)/.stamp-dev mosquitto rtsp-server
+test-slow: $(VENV)/.stamp-dev mosquitto rtsp-server test-tools
 	$(BIN)/python -m pytest -m slow
 
 test-floor: $(FLOOR)/.stamp-floor mosquitto rtsp-server
@@ -80,6 +87,10 @@ rtsp-server:
 	@{ /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' && gst-inspect-1.0 x264enc \
 	  && gst-inspect-1.0 avdec_h264 && command -v openssl && command -v cc; } >/dev/null 2>&1 || .ci/debian-package $(RTSP_SERVER) \
 	  || echo 'make: tests that need an RTSP server will be skipped' >&2
+
+test-tools:
+	@{ command -v strace && command -v faketime && command -v chromium; } >/dev/null 2>&1 || .ci/debian-package $(TEST_TOOLS) \
+	  || echo 'make: tests that need one of $(TEST_TOOLS) will be skipped' >&2
 
 $(VENV)/.stamp-edge: pyproject.toml $(VENV)/.stamp-venv
 	$(BIN)/python -m pip install --quiet -e '.[edge]'

@@ -5,7 +5,7 @@ mosquitto of our own with the limits of `deploy/mosquitto`. A process of its own
 connections and counts the acknowledgements, which the listener gives only after the commit. Timed from the first event
 to the last acknowledgement.
 
-    python benchmarks/fleet/listener.py [--devices 10000] [--rounds 3] > benchmarks/results/fleet_listener.json
+    python benchmarks/fleet/listener.py [--devices 10000] [--rounds 3] > benchmarks/results/fleet/listener.json
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     results = [one_round(arguments.devices) for _ in range(arguments.rounds)]
-    machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load_before": os.getloadavg()[0]}
+    machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load_average": os.getloadavg()[0]}
     print(json.dumps({"machine": machine, "devices": arguments.devices, "rounds": results}, indent=2))
 
 

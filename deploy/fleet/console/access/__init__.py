@@ -1,0 +1,1 @@
+"""Who may look: a token, sessions, and a limit on guessing."""

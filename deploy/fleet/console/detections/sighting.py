@@ -1,0 +1,76 @@
+"""A crack as it is stored: the figures of a detection, without its outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from fissura.messages import Detection
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One detection. Times are seconds of UTC since 1970; positions are WGS 84 and None where the device knew none.
+
+    Attributes:
+        uuid: of the message.
+        event_id: of the crack.
+        serial: of the device.
+        captured_s: when the frame was captured, by the device's clock.
+        mission_id: of the run.
+        source: camera.
+    """
+
+    uuid: str
+    event_id: str
+    serial: str
+    captured_s: float
+    mission_id: str
+    source: str
+    latitude_deg: float | None
+    longitude_deg: float | None
+    altitude_m: float | None
+    accuracy_m: float | None
+    heading_deg: float | None
+    confidence: float
+    length_px: float
+    mean_width_px: float
+    max_width_px: float
+    length_mm: float | None
+    mean_width_mm: float | None
+    max_width_mm: float | None
+    model: str
+    bundle_id: str
+
+    def values(self) -> tuple[object, ...]:
+        """The fields in order, for a database."""
+        return tuple(vars(self).values())
+
+
+COLUMNS = tuple(field.name for field in fields(Sighting))
+
+
+def sighting(message: Detection) -> Sighting:
+    """What is stored of a message."""
+    crack, position = message.crack, message.frame.position
+    return Sighting(
+        uuid=str(message.uuid),
+        event_id=str(message.event_id),
+        serial=message.serial,
+        captured_s=message.frame.captured_utc.timestamp(),
+        mission_id=message.mission_id,
+        source=message.frame.source,
+        latitude_deg=None if position is None else position.latitude_deg,
+        longitude_deg=None if position is None else position.longitude_deg,
+        altitude_m=None if position is None else position.altitude_m,
+        accuracy_m=None if position is None else position.accuracy_m,
+        heading_deg=None if position is None else position.heading_deg,
+        confidence=message.confidence,
+        length_px=crack.length_px,
+        mean_width_px=crack.mean_width_px,
+        max_width_px=crack.max_width_px,
+        length_mm=crack.length_mm,
+        mean_width_mm=crack.mean_width_mm,
+        max_width_mm=crack.max_width_mm,
+        model=message.model.name,
+        bundle_id=message.model.bundle_id,
+    )

@@ -1,0 +1,142 @@
+"""Every store of cracks does the same, whichever database it is in."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from pathlib import Path
+
+import pytest
+
+from deploy.fleet.console.detections.crack_filter import Box, CrackFilter
+from deploy.fleet.console.detections.store import DetectionStore, open_store
+from fissura.errors import FleetError
+from tests.deploy.fleet.console.sightings import sighting_number
+
+
+@pytest.fixture(params=["sqlite", "postgis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> DetectionStore:
+    if request.param == "sqlite":
+        return open_store(None, tmp_path / "state" / "detections.sqlite")
+    import psycopg
+
+    url = request.getfixturevalue("postgres")
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP TABLE IF EXISTS cracks")
+    return open_store(url, tmp_path / "unused.sqlite")
+
+
+def test_what_comes_twice_is_stored_once(store: DetectionStore) -> None:
+    rows = [sighting_number(number) for number in range(5)]
+    assert store.add(rows) == 5
+    assert store.add([*rows, sighting_number(5)]) == 1
+    assert [row.uuid for row in store.rows(CrackFilter())] == [sighting_number(number).uuid for number in range(6)]
+
+
+def test_a_row_comes_back_as_it_was(store: DetectionStore) -> None:
+    whole = sighting_number(1, latitude_deg=-12.3456789, longitude_deg=179.9999999, altitude_m=33.25)
+    bare = sighting_number(2, **dict.fromkeys(("latitude_deg", "longitude_deg", "accuracy_m", "max_width_mm")))
+    store.add([whole, bare])
+    assert list(store.rows(CrackFilter())) == [whole, bare]
+    assert store.find(whole.uuid) == whole
+    assert store.find("00000000-0000-4000-8000-00000000ffff") is None
+
+
+def test_an_export_reads_page_by_page_and_leaves_nothing_out(store: DetectionStore) -> None:
+    store.add([sighting_number(number) for number in range(2500)])
+    rows = store.rows(CrackFilter(serial="truck-01"))
+    first = next(rows)
+    store.add([sighting_number(10_000, serial="truck-01")])  # while a client takes its time
+    numbers = [row.captured_s for row in (first, *rows)]
+    assert numbers == [1_700_000_000.0 + number for number in range(1, 2500, 3)] + [1_700_010_000.0]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (CrackFilter(since_s=1_700_000_002.0), [2, 3, 4, 5]),
+        (CrackFilter(until_s=1_700_000_002.0), [0, 1]),
+        (CrackFilter(serial="truck-01"), [1, 4]),
+        (CrackFilter(min_width_mm=3.0), [3, 5]),
+        (CrackFilter(min_width_px=7.0), [4]),
+        (CrackFilter(min_confidence=0.95), [5]),
+        (CrackFilter(box=Box(13.40005, 52, 13.40035, 53)), [1, 2, 3]),
+        (CrackFilter(box=Box(13.40005, 52, 13.40035, 53), serial="truck-00"), [3]),
+        (CrackFilter(box=Box(13.4003, 52, 13.4001, 53)), [0, 1, 3, 4]),
+    ],
+)
+def test_filters(store: DetectionStore, wanted: CrackFilter, expected: list[int]) -> None:
+    store.add(
+        [
+            sighting_number(0),
+            sighting_number(1),
+            sighting_number(2, max_width_mm=None),
+            sighting_number(3, max_width_mm=3.0),
+            sighting_number(4, max_width_px=7.5),
+            sighting_number(5, max_width_mm=9.0, confidence=0.99, latitude_deg=None, longitude_deg=None),
+        ]
+    )
+    assert [round(row.captured_s - 1_700_000_000) for row in store.rows(wanted)] == expected
+    assert store.totals(wanted).cracks == len(expected)
+
+
+def test_totals_tell_how_many_have_a_position_and_where(store: DetectionStore) -> None:
+    assert store.totals(CrackFilter()).box is None
+    store.add([sighting_number(0), sighting_number(10), sighting_number(20, latitude_deg=None, longitude_deg=None)])
+    totals = store.totals(CrackFilter())
+    assert (totals.cracks, totals.located) == (3, 2)
+    assert totals.box is not None
+    assert astuple(totals.box) == pytest.approx((13.4, 52.5, 13.401, 52.501))
+
+
+def test_clusters_hold_every_crack_with_a_position_once(store: DetectionStore) -> None:
+    near = [sighting_number(number, latitude_deg=52.5001, longitude_deg=13.4001 + number * 1e-7) for number in range(9)]
+    far = sighting_number(9, latitude_deg=-33.0, longitude_deg=-70.0, max_width_mm=None)
+    store.add([*near, far, sighting_number(10, latitude_deg=None, longitude_deg=None)])
+    first, second = store.clusters(CrackFilter(), (0.01, 0.01))
+    assert (first.count, second.count) == (9, 1)
+    assert (second.uuid, second.max_width_mm, second.latitude_deg) == (far.uuid, None, -33.0)
+    assert first.longitude_deg == pytest.approx(13.4001004)
+    whole_earth = store.clusters(CrackFilter(), (360, 180))
+    assert sum(cluster.count for cluster in whole_earth) == 10
+
+
+def test_two_consoles_may_open_it(store: DetectionStore, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    store.add([sighting_number(1)])
+    is_sqlite = "sqlite" in request.node.name
+    again = open_store(
+        None if is_sqlite else request.getfixturevalue("postgres"), tmp_path / "state" / "detections.sqlite"
+    )
+    assert again.add([sighting_number(1), sighting_number(2)]) == 1
+    assert store.totals(CrackFilter()).cracks == 2
+
+
+def test_postgis_has_a_geometry_for_other_programs(postgres: str, tmp_path: Path) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres) as connection:
+        connection.execute("DROP TABLE IF EXISTS cracks")
+    open_store(postgres, tmp_path).add([sighting_number(0), sighting_number(1, latitude_deg=None, longitude_deg=None)])
+    with psycopg.connect(postgres) as connection:
+        found = connection.execute("SELECT ST_X(place), ST_Y(place), ST_SRID(place) FROM cracks ORDER BY number")
+        assert found.fetchall() == [(13.4, 52.5, 4326), (None, None, None)]
+
+
+def test_a_database_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(FleetError, match="detections in PostgreSQL"):
+        open_store(f"postgresql://nobody@/none?host={tmp_path}", tmp_path)
+
+
+def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "other.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    before = path.read_bytes()
+    with pytest.raises(FleetError, match="another program"):
+        open_store(None, path)
+    assert path.read_bytes() == before
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(FleetError, match="not a database"):
+        open_store(None, path)

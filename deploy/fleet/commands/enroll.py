@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from deploy.fleet.authority.authority import Authority
-from deploy.fleet.authority.handout import check_free, write_handout
+from deploy.fleet.authority.handout import Fleet, check_free, write_handout
 from deploy.fleet.authority.roles import CONSOLE, OPERATOR, Role, device_name, server_name
 from deploy.fleet.home import FleetHome, add_home, open_home
 from deploy.fleet.repository.passphrase import add_passphrase, read_passphrase
@@ -68,11 +68,12 @@ def _issue(home: FleetHome, authority: Authority, arguments: argparse.Namespace)
         name, role = device_name(arguments.serial), "device"
     folder: Path = arguments.out or home.authority / "issued" / name.replace(":", "_")
     check_free(folder, renew=arguments.renew)
-    broker = load_config(FleetSettings, home.settings).broker
+    settings = load_config(FleetSettings, home.settings)
+    fleet = Fleet(authority.certificate, home.metadata / "1.root.json", settings.url, settings.broker)
     credential = authority.issue(
         name, role, arguments.days, read_passphrase(arguments), hosts=hosts, renew=arguments.renew
     )
-    for path in write_handout(folder, name, role, credential, authority.certificate, broker):
+    for path in write_handout(folder, name, role, credential, fleet):
         print(path)
 
 

@@ -17,7 +17,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from deploy.fleet.authority.authority import Authority
-from deploy.fleet.authority.handout import write_handout
+from deploy.fleet.authority.handout import Fleet, write_handout
 from deploy.fleet.authority.roles import RESERVED, Role
 from edge_runtime.local_broker import find_mosquitto, free_port
 from tests.mosquitto import wait_until
@@ -57,7 +57,8 @@ class GuardedBroker:
         """Make a certificate; gives its folder."""
         role = role or ("operator" if name == "operator" else "console" if name in RESERVED else "device")
         credential = self.authority.issue(name, role, 30, SECRET, hosts=hosts, renew=True)
-        write_handout(self.folder / name, name, role, credential, self.authority.certificate, None)
+        fleet = Fleet(self.authority.certificate, self.folder / "root.json")
+        write_handout(self.folder / name, name, role, credential, fleet)
         return self.folder / name
 
     def reload(self) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from deploy.fleet.authority.authority import Authority
-from deploy.fleet.authority.handout import write_handout
+from deploy.fleet.authority.handout import Fleet, write_handout
 from fissura.topics import TOPICS, announcement_topic
 from tests.deploy.mosquitto.guarded_broker import SECRET, SHIPPED, Client, GuardedBroker, delivered
 from tests.mosquitto import wait_until
@@ -82,7 +82,7 @@ def test_nobody_comes_in_without_a_certificate_of_the_fleet(guarded: GuardedBrok
     assert not Client(guarded, None, client_id="nobody").start(within_s=0.5)
     other = Authority(tmp_path / "other")
     foreign = other.issue("truck-01", "device", 30, SECRET)
-    write_handout(tmp_path / "foreign", "truck-01", "device", foreign, other.certificate, None)
+    write_handout(tmp_path / "foreign", "truck-01", "device", foreign, Fleet(other.certificate, tmp_path / "root.json"))
     with Client(guarded, "truck-01", tls=tmp_path / "foreign") as stranger:
         assert not stranger.start(within_s=0.5)
     with Client(guarded, "localhost") as server:  # the broker's own certificate opens nothing

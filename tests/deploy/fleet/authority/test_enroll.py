@@ -41,6 +41,18 @@ def test_a_device_gets_a_folder_that_a_run_can_use(fleet: Path, tmp_path: Path) 
     assert {Path(snippet[key]).name for key in ("ca", "cert", "key")} == {"ca.pem", "client.pem", "client.key"}
 
 
+def test_a_device_learns_where_its_models_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FISSURA_FLEET_PASSPHRASE", PASSPHRASE)
+    home, out = tmp_path / "fleet", tmp_path / "truck-07"
+    url = "https://models.example.org/fleet"
+    assert main(["fleet", "init", str(home), "--url", url, "--broker", "mqtts://broker.lan"]) == 0
+    assert enroll("truck-07", "--out", out, "--fleet", home) == 0
+    updates = yaml.safe_load((out / "updates.yaml").read_text())
+    assert (updates["url"], updates["report"]["broker"]) == (url, "mqtts://broker.lan")
+    first = home / "repository" / "metadata" / "1.root.json"
+    assert (out / Path(updates["root"]).name).read_bytes() == first.read_bytes()
+
+
 def test_the_list_tells_what_is_valid(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert enroll("--list") == 0 and "no certificates" in capsys.readouterr().out
     enroll("truck-07")

@@ -15,7 +15,7 @@ from types import TracebackType
 import httpx
 
 from deploy.fleet.authority.authority import Authority
-from deploy.fleet.authority.handout import write_handout
+from deploy.fleet.authority.handout import Fleet, write_handout
 from tests.mosquitto import wait_until
 
 SECRET = "a passphrase that is long"
@@ -48,7 +48,7 @@ class ConsoleProcess:
         folder = home / "page"
         if not folder.exists():
             credential = authority.issue("127.0.0.1", "server", 30, SECRET, hosts=("127.0.0.1", "localhost"))
-            write_handout(folder, "127.0.0.1", "server", credential, self.ca, None)
+            write_handout(folder, "127.0.0.1", "server", credential, Fleet(self.ca, folder / "root.json"))
         self._words = [
             *(sys.executable, "-m", "fissura", "fleet", "console", "--fleet", str(home), "--listen", "127.0.0.1:0"),
             *("--cert", str(folder / "server.pem"), "--key", str(folder / "server.key")),

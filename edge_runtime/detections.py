@@ -8,14 +8,19 @@ from datetime import datetime, timezone
 
 from edge_runtime.frame import Frame
 from fissura.imaging.decode import Crack
-from fissura.messages import Detection, ModelStamp
+from fissura.messages import Detection, ModelStamp, Position
 
 
 def detections_of(
-    frame: Frame, cracks: Sequence[Crack], model: ModelStamp, serial: str, mission_id: str
+    frame: Frame,
+    cracks: Sequence[Crack],
+    model: ModelStamp,
+    serial: str,
+    mission_id: str,
+    position: Position | None = None,
 ) -> list[Detection]:
     """One message a crack, in their order."""
-    stamp, now, uuids = frame.stamp(), datetime.now(timezone.utc), _uuids(2 * len(cracks))
+    stamp, now, uuids = frame.stamp(position), datetime.now(timezone.utc), _uuids(2 * len(cracks))
     return [
         Detection.model_validate(
             {

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from fissura.imaging.images import RgbImage
-from fissura.messages import FrameStamp
+from fissura.messages import FrameStamp, Position
 
 ClockQuality = Literal["unsynchronised", "ntp", "gnss", "file"]
 
@@ -36,8 +36,8 @@ class Frame:
     name: str | None = None
     gsd_mm_per_px: float | None = None
 
-    def stamp(self) -> FrameStamp:
-        """What a message says about this frame."""
+    def stamp(self, position: Position | None = None) -> FrameStamp:
+        """What a message says about this frame, and where the camera was."""
         height, width = self.image.shape[:2]
         return FrameStamp(
             source=self.source,
@@ -49,6 +49,7 @@ class Frame:
             height_px=height,
             name=self.name,
             gsd_mm_per_px=self.gsd_mm_per_px,
+            position=position,
         )
 
 

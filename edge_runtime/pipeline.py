@@ -26,11 +26,13 @@ from edge_runtime.frame import Frame
 from edge_runtime.fusion import FusionConfig, TemporalFusion
 from edge_runtime.latest import Latest
 from edge_runtime.model import Model
+from edge_runtime.position.position_source import PositionSource
 from edge_runtime.ratelimit import RateLimitedLog
 from edge_runtime.reader import Reader, keep_all
 from edge_runtime.sinks.sink import Deadline, Sink
 from edge_runtime.stages import StageTimes
 from edge_runtime.stream import Inferred, Stream
+from edge_runtime.tap import Finished, Tap
 from fissura.errors import EngineError, FissuraError, SinkError, SourceError
 from fissura.imaging.decode import MIN_LENGTH_PX, find_cracks
 from fissura.messages import Detection
@@ -52,12 +54,14 @@ class Task:
         mission_id: of the run.
         min_length_px: shorter cracks are left out; camera-frame pixels.
         fusion: how successive frames are fused; None: each stands alone.
+        position: tells where the camera is; None: nobody knows.
     """
 
     serial: str
     mission_id: str
     min_length_px: float = MIN_LENGTH_PX
     fusion: FusionConfig | None = None
+    position: PositionSource | None = None
 
 
 class Pipeline:
@@ -77,6 +81,7 @@ class Pipeline:
     Attributes:
         failure: what `fail` was called with.
         latest: the newest frame of each camera that was looked at.
+        tap: the newest frame as the model left it, for whoever watches the model.
         hung: cameras whose source hangs in a read after the run: closing it now could crash.
         engine_hangs: the engine did not come back from a frame: nothing can be asked of its thread any more.
     """
@@ -121,6 +126,7 @@ class Pipeline:
         self.engine_hangs = False
         self.failure: FissuraError | None = None
         self.latest = Latest(camera.name for camera in cameras)
+        self.tap = Tap()
         self.hung: list[Camera] = []
 
     def run(self, max_frames: int | None = None) -> None:
@@ -247,7 +253,10 @@ class Pipeline:
             self._counters.dropped("failed", source=inferred.camera.name)
             self._log.warning("failed", f"frame {frame.sequence} {frame.name or ''} failed: {_words(error)}")
         else:
-            self._times.add("frame", (time.perf_counter_ns() - inferred.began_ns) / 1e6)
+            milliseconds = (time.perf_counter_ns() - inferred.began_ns) / 1e6
+            self._times.add("frame", milliseconds)
+            assert inferred.probability is not None  # or there was an error
+            self.tap.put(Finished(frame.image, inferred.probability, inferred.model, inferred.began_ns, milliseconds))
             if self._budget is not None:
                 self._budget.finish(inferred.inferred_s)
         finally:
@@ -278,7 +287,8 @@ class Pipeline:
                 min_length_px=self._task.min_length_px,
                 keep=keep,
             )
-            detections = detections_of(frame, cracks, model.stamp, self._task.serial, self._task.mission_id)
+            position = None if self._task.position is None else self._task.position.at(frame)
+            detections = detections_of(frame, cracks, model.stamp, self._task.serial, self._task.mission_id, position)
         self._counters.frame_done(len(detections), camera.name)
         self.latest.put(camera.name, frame, detections, probability)
         for sink in self._sinks:

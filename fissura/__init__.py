@@ -4,7 +4,11 @@ What two stages must agree on lives here once: the bundle manifest, the messages
 pre- and post-processing. This package imports none of its siblings.
 """
 
+import os
 from importlib.metadata import PackageNotFoundError, version
+
+# Before OpenCV is loaded: it reserves the memory for as many pixels as the first bytes of a file promise.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 28))
 
 try:
     __version__ = version("fissura")

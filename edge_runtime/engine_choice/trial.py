@@ -9,8 +9,6 @@ of all that it started, whatever it is at: it comes when the run is gone, howeve
 from __future__ import annotations
 
 import os
-import select
-import signal
 import sys
 import threading
 import time
@@ -23,6 +21,7 @@ from edge_runtime.engine_choice.candidate import REFERENCE, Candidate
 from edge_runtime.engine_choice.request import Answer, Request, Task, roles_of
 from edge_runtime.golden import GoldenFrames, compare_golden, golden_of, tolerance_of
 from edge_runtime.inference import Inference, open_inference
+from edge_runtime.process_group import end_with_input
 from edge_runtime.proof import OTHER_SCENES, SCENES, SEED, WARM_UP
 from edge_runtime.stages import StageTimes
 from edge_runtime.stored_graph import as_run, engine_class, stored_graph
@@ -34,7 +33,7 @@ from fissura.synth import SynthConfig, render
 
 def main() -> int:
     """Try what standard input asks for; returns the exit code."""
-    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
+    threading.Thread(target=end_with_input, name="end with parent", daemon=True).start()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not come between the lines of JSON
 
@@ -52,14 +51,6 @@ def main() -> int:
     except FissuraError as error:
         say(Answer(problem=error.found))
     return 0
-
-
-def _end_with_parent() -> None:
-    closed = select.poll()
-    closed.register(0, 0)  # no data, which is for the other thread: only that nobody can write any more
-    closed.poll()
-    # The group is this process and what it started. The other thread may be in a library: no orderly end.
-    os.killpg(0, signal.SIGKILL)
 
 
 def _prepared(candidate: Candidate, request: Request) -> tuple[Inference, list[RgbImage]]:

@@ -9,10 +9,10 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -26,6 +26,7 @@ from edge_runtime.health.monitor import Health
 from edge_runtime.health.outbox import Outbox
 from edge_runtime.masks import read_region
 from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.position import open_position
 from edge_runtime.reader import keep_all
 from edge_runtime.registration import RegistrationConfig
 from edge_runtime.run.arguments import add_options, read_config
@@ -40,6 +41,9 @@ from edge_runtime.stages import StageTimes
 from edge_runtime.summary import as_text, summarise
 from fissura.errors import FissuraError
 from fissura.topics import check_serial
+
+if TYPE_CHECKING:
+    from edge_runtime.run.updating import Updating
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +98,14 @@ def _run(config: RunConfig, reread: Callable[[], RunConfig]) -> dict[str, Any]:
         thread = stack.enter_context(EngineThread())
         budget = FrameBudget(config.budget_ms)
         loader = ModelLoader(thread, budget)
-        model = loader.open(config)
+        updating = None if config.updates is None else _open_updating(config, serial)
+        if updating is None:
+            model = loader.open(config)
+        else:
+            config, model = updating.active.open(config, loader.open)
         sinks, times, counters = list[Sink](), StageTimes(), Counters(camera.name for camera in cameras)
-        task = Task(serial, mission, config.min_length, _fusion(config))
+        position = None if config.position is None else stack.enter_context(closing(open_position(config.position)))
+        task = Task(serial, mission, config.min_length, _fusion(config), position)
         outboxes = list[Outbox]()
         health = Health(config.health, counters, times, lambda: control.state(), outboxes)
         stack.callback(health.close)
@@ -106,6 +115,8 @@ def _run(config: RunConfig, reread: Callable[[], RunConfig]) -> dict[str, Any]:
         stack.callback(_close_engine, pipeline, thread)
         stack.callback(lambda: hung.extend(pipeline.hung))
         context = SinkContext(serial, mission, model.stamp, counters, times, pipeline.fail)
+        if updating is not None:
+            reread = updating.active.adapting(reread)
         control = context.control = LiveControl(pipeline, loader, config, reread, budget, context.model_changed)
         reloader = Reloader(partial(_reload, control, health))
         stack.callback(reloader.close)
@@ -119,11 +130,21 @@ def _run(config: RunConfig, reread: Callable[[], RunConfig]) -> dict[str, Any]:
         _log_start(config, pipeline, cameras, mission)
         try:
             health.start()
+            if updating is not None:
+                updating.start(pipeline, counters, lambda: control.config, partial(_reload, control, health))
+                stack.callback(updating.close)  # before what it changes
             run_to_end(pipeline, sinks, deadline, config.max_frames, ending=health.stopping)
         finally:
             summary = summarise(counters, times, sinks)
             print(as_text(summary), file=sys.stderr)
     return summary
+
+
+def _open_updating(config: RunConfig, serial: str) -> Updating:
+    from edge_runtime.run.updating import Updating  # with TUF and cryptography, which no other run needs
+
+    assert config.updates is not None
+    return Updating(config.updates, config, serial)
 
 
 def _open_camera(config: RunConfig, source: SourceConfig) -> Camera:

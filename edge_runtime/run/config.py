@@ -96,6 +96,9 @@ class RunConfig(Config):
         description="frames that the memory of successive frames lasts (default: each frame stands alone)",
     )
     fuse_by: Method = _option(default="ecc", description="how frames are registered")
+    position: str | None = _option(
+        "URI", default=None, description="where the device is: gpsd://HOST[:2947], file:TRACK.csv or fixed:LAT,LON"
+    )
     policy: Policy | None = _option(default=None, description="(default: latest for cameras, every_frame for files)")
     threshold: float | None = _option(
         "T", default=None, gt=0, lt=1, description="crack probability (default: the bundle's; a low one moves along)"
@@ -117,6 +120,9 @@ class RunConfig(Config):
         "NAME=VALUE",
         default_factory=dict,
         description="of the engine, such as size=[1280,720] or cache=/var/cache/plans; may be repeated",
+    )
+    updates: Path | None = _option(
+        "YAML", default=None, description="keep the model up to date with signed releases, as this file says"
     )
     max_frames: int | None = _option("N", default=None, ge=1, description="end after so many frames")
     flush_timeout: float = _option("S", default=10.0, ge=0, description="seconds for unsent messages at the end")

@@ -89,6 +89,11 @@ class LiveControl(Control):
                 self._adjust(config, changed)
             self._config = config
 
+    @property
+    def config(self) -> RunConfig:
+        """What the run is at."""
+        return self._config
+
     def state(self) -> ControlState:
         model = self._pipeline.model
         return ControlState(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from deploy.fleet.repository.external_data import has_external_data
 from fissura.bundle import MANIFEST_NAME, Bundle, load_bundle
 from fissura.errors import BundleError, FleetError
+from fissura.onnx_external_data import has_external_data
 from fissura.release import RELEASE_NAME, Release, ReleaseFile, TensorRtRange
 
 

@@ -1,7 +1,8 @@
-"""Whether an ONNX graph keeps weights outside its file: such a file is not what its hash says, and is not published.
+"""Whether an ONNX graph keeps weights outside its file.
 
-Walks the protobuf's fields down to every tensor, in nodes' attributes, sub-graphs, functions and training graphs too,
-without the `onnx` package and without copying weights.
+Such a file is not what its hash says, and could read whatever the process can: it is neither published nor opened. The
+protobuf's fields are walked down to every tensor, in nodes' attributes, sub-graphs, functions and training graphs too,
+without the package `onnx`, which no device has, and without copying weights.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fissura.errors import BundleError
 EXTERNAL_DATA, DATA_LOCATION = 13, 14  # fields of TensorProto
 GRAPH = 7  # of ModelProto
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
-DEEPEST = 64
+DEEPEST = 100  # as protobuf itself has it
 
 # Message -> fields that hold messages in which a tensor can be, by number; from onnx.proto.
 MESSAGES: dict[str, dict[int, str]] = {

@@ -1,0 +1,1 @@
+"""`fissura agent`: keeps a run going and its model up to date."""

@@ -1,0 +1,138 @@
+"""Keeps a run going: starts it, starts it again, and takes a model back with which it does not start."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from edge_runtime.agent.boots import MOST_STARTS, Boots
+from edge_runtime.health.systemd import Notifier
+from edge_runtime.updates.layout import Layout
+from edge_runtime.updates.taking_back import take_back
+from fissura.errors import EXIT_CODE, FissuraError
+
+logger = logging.getLogger(__name__)
+
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0
+POLL_S = 0.5
+START_S = 1200.0  # a start may build engines: so long the supervisor speaks for it to the service manager
+PR_SET_PDEATHSIG = 1
+
+
+class Supervisor:
+    """One run at a time, in a process of its own.
+
+    Args:
+        command: of the run.
+        layout: of the device's models.
+        notifier: to the service manager; the run speaks for itself once it is healthy.
+        first_wait_s: before it is started again; doubles with every start that fails.
+    """
+
+    def __init__(
+        self, command: Sequence[str], layout: Layout, notifier: Notifier, first_wait_s: float = FIRST_WAIT_S
+    ) -> None:
+        self._command = command
+        self._layout = layout
+        self._notifier = notifier
+        self._first_wait_s = first_wait_s
+        self._boots = Boots(layout.boots)
+        self._stopping = False  # a flag, as signal handlers may take no lock
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        """Until the run ends by itself in good order, or `stop` was called; returns its exit code."""
+        wait_s = self._first_wait_s
+        while True:
+            begun = self._begin()
+            code = self._watch()
+            healthy = self._boots.well
+            if code == 0:
+                self._boots.healthy()
+            elif not healthy:
+                # Who said why, such as that there is no camera, or was asked to end, did not die.
+                orderly = code == EXIT_CODE or self._stopping
+                self._boots.set(begun if orderly else begun + 1)
+            if code == 0 or self._stopping:
+                return 0 if code == -signal.SIGTERM else code  # asked to end before it could listen
+            wait_s = self._first_wait_s if healthy else min(2 * wait_s, LONGEST_WAIT_S)
+            logger.error("the run ended with %s, and is started again in %g s", _how(code), wait_s)
+            if not self._paused(wait_s):
+                return code
+
+    def stop(self) -> None:
+        """End the run in good order, and with it the supervisor. May be called from a signal handler."""
+        self._stopping = True
+        self._send(signal.SIGTERM)
+
+    def hurry(self) -> None:
+        """The second signal. May be called from a signal handler."""
+        self._send(signal.SIGTERM)
+
+    def reload(self) -> None:
+        """Have the run read its configuration again. May be called from a signal handler."""
+        self._send(signal.SIGHUP)
+
+    def _begin(self) -> int:
+        """Count a start and begin it; returns the count before it."""
+        count = self._boots.count
+        if count >= MOST_STARTS:
+            self._take_back(count)
+            count = 0
+        self._boots.set(count + 1)
+        self._process = subprocess.Popen(self._command, start_new_session=True, preexec_fn=_prepare, env=_environment())
+        if self._stopping:  # asked in between
+            self._send(signal.SIGTERM)
+        return count
+
+    def _take_back(self, count: int) -> None:
+        try:
+            if take_back(self._layout, f"boots: {count} starts in a row died before their first frames") is None:
+                logger.error("%d starts in a row died, with the bundle that the device came with", count)
+        except (FissuraError, OSError) as error:
+            logger.error("the model cannot be taken back: %s", error)
+
+    def _watch(self) -> int:
+        assert self._process is not None
+        end_s = time.monotonic() + START_S
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return self._process.wait(POLL_S)
+            if time.monotonic() < end_s and not self._boots.well:
+                self._notifier.watchdog()
+
+    def _paused(self, seconds: float) -> bool:
+        """Wait; whether nobody wants the end meanwhile."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0 and not self._stopping:
+            time.sleep(min(left_s, POLL_S))
+            self._notifier.watchdog()
+        return not self._stopping
+
+    def _send(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+
+
+def _environment() -> dict[str, str]:
+    """The run feeds the watchdog of the whole service, which this process was given."""
+    return {name: value for name, value in os.environ.items() if name != "WATCHDOG_PID"}
+
+
+def _prepare() -> None:
+    """In the child: whatever becomes of the supervisor, nobody holds the camera without it."""
+    with suppress(AttributeError):  # Linux alone has it
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it listens: a reload must not end what just starts
+
+
+def _how(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

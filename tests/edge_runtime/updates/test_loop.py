@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from edge_runtime.updates.config import UpdatesConfig
+from edge_runtime.updates.hints import Hints
+from edge_runtime.updates.loop import look_again_and_again
+from fissura.errors import RepositoryError
+from fissura.update_messages import Phase
+
+
+class Looks:
+    """Counts; fails in each way once."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.enough = threading.Event()
+        self.errors: list[Exception] = [RepositoryError("unreachable: away"), ValueError("a bug")]
+
+    def __call__(self, stopping: threading.Event) -> Phase:
+        self.times.append(time.monotonic())
+        if len(self.times) >= 4:
+            self.enough.set()
+        if self.errors:
+            raise self.errors.pop()
+        return "idle"
+
+
+def config(poll_s: float) -> UpdatesConfig:
+    return UpdatesConfig.model_validate(
+        {"url": "http://localhost", "root": "root.json", "state": "state", "serial": "truck-07", "poll_s": poll_s}
+    )
+
+
+def run(looks: Looks, poll_s: float, hints: Hints) -> tuple[threading.Thread, threading.Event]:
+    stopping = threading.Event()
+    thread = threading.Thread(target=look_again_and_again, args=(looks, config(poll_s), hints, stopping), daemon=True)
+    thread.start()
+    return thread, stopping
+
+
+def test_errors_do_not_end_it_and_stopping_does(caplog: pytest.LogCaptureFixture) -> None:
+    looks, hints = Looks(), Hints(60)
+    thread, stopping = run(looks, 0.05, hints)
+    assert looks.enough.wait(60)
+    stopping.set()
+    hints.wake()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert "unreachable: away" in caplog.text
+    assert "a bug" in caplog.text
+
+
+def test_a_flood_of_hints_brings_one_look_an_interval() -> None:
+    looks, hints = Looks(), Hints(interval_s=0.5)
+    hints.give()
+    thread, stopping = run(looks, 3600, hints)
+    end_s = time.monotonic() + 1.6
+    while time.monotonic() < end_s:
+        hints.give()
+        time.sleep(0.001)
+    stopping.set()
+    hints.wake()
+    thread.join(60)
+    assert 2 <= len(looks.times) <= 5
+    assert all(after - before >= 0.45 for before, after in zip(looks.times, looks.times[1:], strict=False))

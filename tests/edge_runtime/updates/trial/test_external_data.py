@@ -1,4 +1,4 @@
-"""A bundle with weights elsewhere is not tried; where tensors can hide is the matter of `fissura.onnx_external_data`."""
+"""Weights elsewhere make a bundle untried; where tensors can hide is the matter of `fissura.onnx_external_data`."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ from edge_runtime.stream import Inferred, Stream
 from edge_runtime.tap import Finished, Tap
 from fissura.errors import EngineError, FissuraError, SinkError, SourceError
 from fissura.imaging.decode import MIN_LENGTH_PX, find_cracks
+from fissura.imaging.implementation import fastest
 from fissura.messages import Detection
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class Pipeline:
         self._counters = counters
         self._times = times
         self._budget = budget
+        self._implementation = fastest()  # now, since it may have to be compiled
         self._paused = threading.Event()
         self._arrivals = Arrivals(cameras)
         self._readers = [
@@ -286,6 +288,7 @@ class Pipeline:
                 gsd_mm_per_px=frame.gsd_mm_per_px,
                 min_length_px=self._task.min_length_px,
                 keep=keep,
+                implementation=self._implementation,
             )
             position = None if self._task.position is None else self._task.position.at(frame)
             detections = detections_of(frame, cracks, model.stamp, self._task.serial, self._task.mission_id, position)

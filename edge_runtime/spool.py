@@ -1,9 +1,10 @@
 """The message store on disk: what was found is written here before it is sent, and deleted when the broker has it.
 
-SQLite in WAL mode. `put` commits one transaction a frame, on the disk when it returns (synchronous=FULL). Deleting
-what the broker has acknowledged mostly rides along in the next of them and otherwise does not wait for the disk: a
-deletion lost in a power cut sends the message once more, and consumers deduplicate by uuid. Bounded by bytes and by
-age: dead letters go first, then telemetry, then detections, each from the oldest on, and every drop is counted.
+SQLite in WAL mode. `put` commits one transaction a frame. When it returns, the frame is in the file, where it outlives
+the process; up to a twentieth of a second later it is on the disk, where it outlives the power, together with the
+frames around it: no frame waits for the disk. Deleting what the broker has acknowledged mostly rides along in the next
+put; a deletion lost in a power cut sends the message once more, and consumers deduplicate by uuid. Bounded by bytes and
+by age: dead letters go first, then telemetry, then detections, each from the oldest on, and every drop is counted.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from pathlib import Path
 
 from edge_runtime.clock import boot_id
 from edge_runtime.delivered_rows import DeliveredRows
+from edge_runtime.disk_sync import DiskSync
 from edge_runtime.fresh_rows import FreshRows
 from edge_runtime.spool_file import SpoolFile, transaction, translated
 from edge_runtime.spool_row import Message, Priority, Row
 
+SYNC_PERIOD_S = 0.05
 EXPIRY_PERIOD_S = 60.0
 CLOCK_WAS_SET_AFTER_S = 1.7e9  # Unix time; a wall clock that reads less has not been set since power-on
 
@@ -80,8 +83,8 @@ class Spool:
         self.limits = limits or SpoolLimits()
         self._file = SpoolFile(path)
         # A connection each for what is put and what is sent, so that in Python neither waits for the other's disk.
-        self._putting = self._file.connect(durable=True)
-        self._sending = self._file.connect(durable=False)
+        self._putting = self._file.connect()
+        self._sending = self._file.connect()
         self._put_lock = threading.Lock()
         self._send_lock = threading.Lock()
         self._fresh = FreshRows()
@@ -91,9 +94,10 @@ class Spool:
         with translated(path), transaction(self._putting) as database:
             last_chance = max(0, self.limits.max_attempts - 1)
             database.execute("UPDATE outbox SET dead = 0, attempts = ? WHERE dead = 1", (last_chance,))
+        self._sync = DiskSync(self._file.log, SYNC_PERIOD_S)
 
     def put(self, messages: Sequence[Message]) -> None:
-        """Store messages in one transaction, on the disk when it returns; makes room where the bounds ask for it.
+        """Store messages in one transaction; makes room where the bounds ask for it.
 
         Raises:
             SpoolError: the disk is full or broken; none of the messages is stored.
@@ -117,6 +121,7 @@ class Spool:
                 lost = None
                 if boot_s >= self._next_expiry_s or size > self.limits.max_bytes:
                     lost = self._expire(database, now_s, boot_s) + self._make_room(database)
+            self._sync.written()
             self.delivered.gone(delivered)
             if lost:
                 self._dropped += lost
@@ -215,6 +220,7 @@ class Spool:
     def close(self) -> None:
         """Close the file; what is unsent stays in it."""
         with self._put_lock, self._send_lock:
+            self._sync.close()
             self._putting.close()
             self._sending.close()
             self._file.close()

@@ -77,8 +77,13 @@ class SpoolFile:
             os.close(self._lock)
             raise
 
-    def connect(self, *, durable: bool) -> sqlite3.Connection:
-        """A connection in autocommit mode; `durable`: a commit returns when it is on the disk."""
+    @property
+    def log(self) -> Path:
+        """SQLite's write-ahead log: what is committed is in there."""
+        return self.path.with_name(f"{self.path.name}-wal")
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection in autocommit mode; a commit does not wait for the disk, but no power cut damages the file."""
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -88,7 +93,7 @@ class SpoolFile:
                     expected="a local disk",
                     fix="choose another path with --spool",
                 )
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
             raise
@@ -143,7 +148,7 @@ class SpoolFile:
             header = file.read(APPLICATION_ID_AT.stop)
         if header.startswith(SQLITE_HEADER):
             return int.from_bytes(header[APPLICATION_ID_AT], "big") == APPLICATION_ID
-        return self.path.with_name(f"{self.path.name}-wal").exists()
+        return self.log.exists()
 
     def _move_aside(self, error: sqlite3.DatabaseError) -> None:
         moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")

@@ -8,6 +8,7 @@ reaches from -0.5 to width - 0.5. Pixel i of a map of `scale` pixels per camera 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fissura.errors import ImageError, ModelShapeError
-from fissura.imaging.components import Components, Floats, Points, find_components, sum_by
+from fissura.imaging.components import Components, Floats, Indices, Points, sum_by
 from fissura.imaging.images import Mask
-from fissura.imaging.measure import Measurements, measure_components
+from fissura.imaging.implementation import NUMPY, Implementation
+from fissura.imaging.measure import Measurements
 from fissura.imaging.temperature import tempered
 from fissura.messages import CrackGeometry
 
@@ -50,6 +52,7 @@ def find_cracks(
     gsd_mm_per_px: float | None = None,
     min_length_px: float = MIN_LENGTH_PX,
     keep: Mask | None = None,
+    implementation: Implementation = NUMPY,
 ) -> list[Crack]:
     """Cracks as 8-connected components of the pixels at or above the threshold.
 
@@ -70,6 +73,7 @@ def find_cracks(
         min_length_px: shorter ones are left out; camera-frame pixels.
         keep: (H, W) bool in camera-frame pixels: where to look; None is everywhere. A crack is cut at its edge, and
             what lies beyond holds nothing together.
+        implementation: who does the work; the cracks are the same.
 
     Returns:
         The cracks, longest first.
@@ -79,20 +83,22 @@ def find_cracks(
         ImageError: `keep` has another size than the camera frame.
     """
     canvas = _binarise(probability, threshold if low_threshold is None else low_threshold, scale, keep)
-    components = find_components(canvas, min_length_px=min_length_px * scale)
+    components = implementation.find_components(canvas, min_length_px=min_length_px * scale)
     if low_threshold is not None:
         strong = components.labels.compress(_at(probability, components) >= np.float32(threshold))
         components = components.only(np.bincount(strong, minlength=components.count) > 0)
-    sizes = measure_components(components)
+    sizes = implementation.measure_components(components)
     long_enough = np.flatnonzero(sizes.length_px >= min_length_px * scale)
     if not len(long_enough):
         return []
-    confidences = _confidences(probability, components, temperature)
-    order = long_enough[np.argsort(-sizes.length_px[long_enough], kind="stable")].tolist()
-    outlines = _outlines(components, order)
+    order = long_enough[np.argsort(-sizes.length_px[long_enough], kind="stable")]
+    confidences = _confidences(probability, components, sizes, temperature).take(order).tolist()
+    outlines = implementation.find_outlines(components, order)
     return [
-        Crack(_geometry(outlines[number], sizes, number, scale, gsd_mm_per_px), float(confidences[number]))
-        for number in order
+        Crack(geometry, confidence)
+        for geometry, confidence in zip(
+            _geometries(outlines, sizes, order, scale, gsd_mm_per_px), confidences, strict=True
+        )
     ]
 
 
@@ -117,10 +123,11 @@ def _binarise(probability: NDArray[np.float32], threshold: float, scale: int, ke
     return canvas
 
 
-def _confidences(probability: NDArray[np.float32], components: Components, temperature: float) -> Floats:
+def _confidences(
+    probability: NDArray[np.float32], components: Components, sizes: Measurements, temperature: float
+) -> Floats:
     values = tempered(_at(probability, components), temperature)
-    total = sum_by(components.labels, values, components.count)
-    return total / np.bincount(components.labels, minlength=components.count)
+    return sum_by(components.labels, values, components.count) / sizes.area_px
 
 
 def _at(probability: NDArray[np.float32], components: Components) -> NDArray[np.float32]:
@@ -130,53 +137,41 @@ def _at(probability: NDArray[np.float32], components: Components) -> NDArray[np.
     return probability.take(components.pixels - 2 * y - (stride - 1))  # two pixels less a row, and a row and a pixel
 
 
-def _outlines(components: Components, numbers: list[int]) -> dict[int, Points]:
-    """(points, 1, 2) outer outlines of some of the components, x and y in the canvas.
-
-    All at once: what a call costs is paid once, not once a crack. What lies in a hole of another component shows when
-    that one is gone. (Asked for outlines in holes, OpenCV takes seconds where there are thousands of holes.)
-    """
-    pixels, labels, stride = components.pixels, components.labels, components.stride
-    wanted = np.zeros(components.count, bool)
-    wanted[numbers] = True
-    canvas = np.zeros(components.canvas.shape, np.uint8)
-    outlines: dict[int, Points] = {}
-    while len(outlines) < len(numbers):
-        canvas.reshape(-1)[pixels] = wanted.take(labels)
-        contours, _ = cv2.findContours(canvas, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        x, y = np.array([contour[0, 0] for contour in contours], np.int64).T
-        found = labels.take(np.searchsorted(pixels, y * stride + x))
-        wanted[found] = False
-        outlines.update(zip(found.tolist(), contours, strict=True))
-    return outlines
-
-
-def _geometry(
-    outline: Points, sizes: Measurements, number: int, scale: int, gsd_mm_per_px: float | None
-) -> CrackGeometry:
-    left, top, width, height = cv2.boundingRect(outline)
-    length, mean_width, max_width = (
-        float(values[number]) / scale for values in (sizes.length_px, sizes.mean_width_px, sizes.max_width_px)
-    )
+def _geometries(
+    outlines: list[Points], sizes: Measurements, order: Indices, scale: int, gsd_mm_per_px: float | None
+) -> Iterator[CrackGeometry]:
+    """Of each component of `order`, whose outlines these are. Arrays become Python's numbers all at once."""
+    simplified = [_simplified(outline) for outline in outlines]
     # The canvas has a frame of one pixel.
-    x, y = ((_simplified(outline) - 0.5) / scale - 0.5).T.tolist()
-    values: dict[str, Any] = {
-        "length_px": length,
-        "mean_width_px": mean_width,
-        "max_width_px": max_width,
-        "area_px": float(sizes.area_px[number]) / scale**2,
-        "bbox_px": ((left - 1) / scale - 0.5, (top - 1) / scale - 0.5, width / scale, height / scale),
-        "polygon_px": tuple(zip(x, y, strict=True)),
-    }
-    if gsd_mm_per_px is None:
-        return CrackGeometry.model_construct(**values)
-    values |= {
-        "length_mm": length * gsd_mm_per_px,
-        "mean_width_mm": mean_width * gsd_mm_per_px,
-        "max_width_mm": max_width * gsd_mm_per_px,
-    }
-    # To validate hundreds of points takes longer than to find them, and only the sampling distance is not from here.
-    return CrackGeometry.model_construct(**values) if 0 <= gsd_mm_per_px < math.inf else CrackGeometry(**values)
+    x, y = ((np.concatenate(simplified) - 0.5) / scale - 0.5).T.tolist()
+    points = list(zip(x, y, strict=True))
+    lengths = (sizes.length_px.take(order) / scale).tolist()
+    mean_widths = (sizes.mean_width_px.take(order) / scale).tolist()
+    max_widths = (sizes.max_width_px.take(order) / scale).tolist()
+    areas = (sizes.area_px.take(order) / scale**2).tolist()
+    end = 0
+    for number, outline in enumerate(outlines):
+        left, top, width, height = cv2.boundingRect(outline)
+        begin, end = end, end + len(simplified[number])
+        values: dict[str, Any] = {
+            "length_px": lengths[number],
+            "mean_width_px": mean_widths[number],
+            "max_width_px": max_widths[number],
+            "area_px": areas[number],
+            "bbox_px": ((left - 1) / scale - 0.5, (top - 1) / scale - 0.5, width / scale, height / scale),
+            "polygon_px": tuple(points[begin:end]),
+        }
+        if gsd_mm_per_px is not None:
+            values |= {
+                "length_mm": lengths[number] * gsd_mm_per_px,
+                "mean_width_mm": mean_widths[number] * gsd_mm_per_px,
+                "max_width_mm": max_widths[number] * gsd_mm_per_px,
+            }
+        if gsd_mm_per_px is None or 0 <= gsd_mm_per_px < math.inf:
+            # To validate hundreds of points takes longer than to find them, and only the distance is not from here.
+            yield CrackGeometry.model_construct(**values)
+        else:
+            yield CrackGeometry(**values)
 
 
 def _simplified(outline: Points) -> Points:

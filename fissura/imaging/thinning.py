@@ -20,6 +20,15 @@ LEFT, RIGHT, CENTRE = 1, 2, 4  # what a pixel knows of its row; CENTRE and above
 SIFTED_PER_REMOVED = 16  # what looking at a pixel's neighbours costs, in pixels looked at in any case
 
 
+def goes(n: bool, ne: bool, e: bool, se: bool, s: bool, sw: bool, w: bool, nw: bool) -> tuple[bool, bool]:
+    """Whether a pixel with these neighbours goes, in the first and in the second half-round."""
+    branches = (not n and (ne or e)) + (not e and (se or s)) + (not s and (sw or w)) + (not w and (nw or n))
+    pairs = min((nw or n) + (ne or e) + (se or s) + (sw or w), (n or ne) + (e or se) + (s or sw) + (w or nw))
+    if branches != 1 or not 2 <= pairs <= 3:  # keeps the component whole, and keeps line ends
+        return False, False
+    return not ((n or ne or not se) and e), not ((s or sw or not nw) and w)
+
+
 def _removable() -> NDArray[np.uint8]:
     """(2, 64): which pixels go, by half-round and by their own row (3 bits) and the row above (3 bits).
 
@@ -28,11 +37,9 @@ def _removable() -> NDArray[np.uint8]:
     table = np.zeros((2, 64), np.uint8)
     for code in range(512):
         nw, ne, n, w, e, centre, sw, se, s = (bool(code >> bit & 1) for bit in range(9))
-        branches = (not n and (ne or e)) + (not e and (se or s)) + (not s and (sw or w)) + (not w and (nw or n))
-        pairs = min((nw or n) + (ne or e) + (se or s) + (sw or w), (n or ne) + (e or se) + (s or sw) + (w or nw))
-        if centre and branches == 1 and 2 <= pairs <= 3:  # keeps the component whole, and keeps line ends
-            table[0, code % 64] |= (not ((n or ne or not se) and e)) << code // 64
-            table[1, code % 64] |= (not ((s or sw or not nw) and w)) << code // 64
+        if centre:
+            for half, removed in enumerate(goes(n, ne, e, se, s, sw, w, nw)):
+                table[half, code % 64] |= removed << code // 64
     return table
 
 

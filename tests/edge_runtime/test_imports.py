@@ -18,6 +18,7 @@ FORBIDDEN = {
     "cuda",
     "kornia",
     "matplotlib",
+    "numba",
     "train",
     "export",
     "calibration",

@@ -1,0 +1,82 @@
+"""Outer outlines by following borders.
+
+Reference: Suzuki and Abe, "Topological structural analysis of digitized binary images by border following", CVGIP
+30(1), 1985, steps 3.1 to 3.5. The points are those of `cv2.findContours` with `CHAIN_APPROX_SIMPLE`, which searches the
+whole frame for borders.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fissura.imaging.compiled.jit import compiled, kept
+from fissura.imaging.compiled.neighbours import EAST, SOUTH_WEST, Table, neighbours_of
+from fissura.imaging.components import Indices, Points
+
+MOST_VISITS = 4  # of a pixel: as often as background and crack can alternate around it
+
+
+@kept
+def outlines(pixels: Indices, labels: Indices, stride: int, numbers: Indices) -> tuple[Points, Indices]:
+    """The outer outlines of some components.
+
+    Args:
+        pixels: of all components, indices into a flat canvas with a frame of background, ascending.
+        labels: component of each.
+        stride: of the canvas.
+        numbers: of the components that are asked for.
+
+    Returns:
+        (m, 2) corners of all of them, x and y in the canvas; where the outline of each of `numbers` ends in there.
+    """
+    first_of = np.full(labels.max() + 1, -1, np.int64)
+    for k in range(len(pixels)):
+        if first_of[labels[k]] < 0:
+            first_of[labels[k]] = k
+    table = neighbours_of(pixels, stride)
+    corners = np.empty(MOST_VISITS * len(pixels), np.int32)
+    ends = np.empty(len(numbers), np.int64)
+    count = 0
+    for n in range(len(numbers)):
+        count = _follow(table, first_of[numbers[n]], corners, count)
+        ends[n] = count
+    points = np.empty((count, 2), np.int32)
+    for k in range(count):
+        pixel = pixels[corners[k]]
+        points[k, 0], points[k, 1] = pixel % stride, pixel // stride
+    return points, ends
+
+
+@compiled
+def _follow(table: Table, start: int, corners: Points, count: int) -> int:
+    """Write down where the outline of a component turns.
+
+    Args:
+        table: see `neighbours_of`.
+        start: the component's first pixel: there is nothing above it, nor to its left.
+        corners: written to, from `count` on.
+        count: how many are there already.
+
+    Returns:
+        How many are there now.
+    """
+    nobody = len(table) - 1
+    side = EAST
+    while side <= SOUTH_WEST and table[start, side] == nobody:
+        side += 1
+    if side > SOUTH_WEST:
+        corners[count] = start
+        return count + 1
+    last, here, direction = table[start, side], start, side ^ 4
+    while True:
+        side = (side - 1) % 8  # round the pixel, from where we came
+        while table[here, side] == nobody:
+            side = (side - 1) % 8
+        if side != direction:
+            corners[count] = here
+            count += 1
+            direction = side
+        following = table[here, side]
+        if following == start and here == last:
+            return count
+        here, side = following, side ^ 4

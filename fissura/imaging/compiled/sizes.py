@@ -1,0 +1,82 @@
+"""Length and width of all components: see `fissura.imaging.measure`, whose rules these are."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fissura.imaging.compiled.distance import distances
+from fissura.imaging.compiled.ends import find_ends
+from fissura.imaging.compiled.jit import compiled, kept
+from fissura.imaging.compiled.neighbours import EAST, NORTH, SOUTH, WEST, neighbours_of
+from fissura.imaging.compiled.skeleton import diffuse, prune, smooth
+from fissura.imaging.compiled.thinning import thin
+from fissura.imaging.components import Floats, Indices
+from fissura.imaging.images import Mask
+from fissura.imaging.measure import LENGTH_SMOOTHING, MAX_PROFILE_SHIFT_PX, WIDTH_SMOOTHING
+
+
+@kept
+def measure(
+    canvas: Mask, pixels: Indices, labels: Indices, count: int, stride: int
+) -> tuple[Floats, Floats, Floats, Floats, Indices]:
+    """Measure components.
+
+    Args:
+        canvas: (n,) flat, with a frame of False.
+        pixels: the components', ascending; one at least.
+        labels: component of each pixel.
+        count: number of components.
+        stride: of the canvas.
+
+    Returns:
+        Length, mean width, largest width and area of each, pixels; the pixels of all skeletons.
+    """
+    table = neighbours_of(pixels, stride)
+    distance, skeleton = distances(table), thin(table)
+    nodes, neighbours, degree = prune(table, skeleton, pixels, distance, stride)
+    label_of = labels[nodes]
+    radius, x, y = np.zeros(len(nodes) + 1), np.zeros(len(nodes) + 1), np.zeros(len(nodes) + 1)
+    for k in range(len(nodes)):
+        radius[k] = _half_width(distance, skeleton, table[nodes[k]], nodes[k])
+        x[k], y[k] = pixels[nodes[k]] % stride - 1, pixels[nodes[k]] // stride - 1
+    x, y = smooth(neighbours, degree, x, y, LENGTH_SMOOTHING)
+    added, tail = find_ends(neighbours, degree, x, y, radius, canvas, stride)
+    lines, ends = np.zeros(count), np.zeros(count)
+    for k in range(len(nodes)):
+        for to in neighbours[k, :2]:
+            if to < len(nodes):
+                right, down = x[k] - x[to], y[k] - y[to]
+                lines[label_of[k]] += np.sqrt(right * right + down * down)
+        ends[label_of[k]] += added[k]
+    area = np.bincount(labels, minlength=count).astype(np.float64)
+    length = lines + ends
+    mean_width = area / length
+    profile = diffuse(neighbours, degree, 2 * radius, WIDTH_SMOOTHING)
+    return length, mean_width, _largest(profile, label_of, tail, mean_width), area, pixels[nodes]
+
+
+@compiled
+def _half_width(distance: NDArray[np.float32], skeleton: Mask, near: NDArray[np.int32], node: int) -> float:
+    off_line = np.float32(0)
+    for side in (EAST, SOUTH, WEST, NORTH):
+        if not skeleton[near[side]]:
+            off_line = max(off_line, distance[near[side]])
+    return (float(distance[node]) + float(off_line)) / 2
+
+
+@compiled
+def _largest(profile: Floats, label_of: Indices, tail: Mask, mean_width: Floats) -> Floats:
+    count = len(mean_width)
+    total, weights, largest = np.zeros(count), np.zeros(count), np.zeros(count)
+    for k in range(len(label_of)):
+        label = label_of[k]
+        weight = 1e-3 if tail[k] else 1.0  # not zero: a short crack may be nothing but ends
+        total[label] += weight * profile[k]
+        weights[label] += weight
+        largest[label] = max(largest[label], profile[k])
+    for label in range(count):
+        shift = mean_width[label] - total[label] / weights[label]
+        shift = min(max(shift, -MAX_PROFILE_SHIFT_PX), MAX_PROFILE_SHIFT_PX)
+        largest[label] = max(largest[label] + shift, mean_width[label])
+    return largest

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_runtime.disk_sync import DiskSync
+
+
+class Disk:
+    """Counts how often each path is brought to it."""
+
+    def __init__(self) -> None:
+        self.visits: list[str] = []
+        self.error: OSError | None = None
+
+    def fdatasync(self, descriptor: int) -> None:
+        self.visits.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        if self.error is not None:
+            raise self.error
+
+    def wait_for(self, visits: int) -> None:
+        deadline = time.monotonic() + 10
+        while len(self.visits) < visits and time.monotonic() < deadline:
+            time.sleep(0.002)
+        assert len(self.visits) == visits
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    disk = Disk()
+    monkeypatch.setattr(os, "fdatasync", disk.fdatasync)
+    yield disk
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "folder" / "file"
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    return path
+
+
+def test_the_first_write_goes_to_the_disk_at_once_and_those_after_it_together(disk: Disk, file: Path) -> None:
+    sync = DiskSync(file, 0.5)
+    sync.written()
+    disk.wait_for(2)
+    assert disk.visits == ["folder", "file"]
+    began = time.monotonic()
+    for _ in range(50):
+        sync.written()
+    disk.wait_for(3)
+    assert time.monotonic() - began > 0.3
+    sync.close()
+
+
+def test_closing_waits_for_what_was_written_and_not_for_the_period(disk: Disk, file: Path) -> None:
+    sync = DiskSync(file, 60)
+    sync.written()
+    disk.wait_for(2)
+    sync.written()
+    began = time.monotonic()
+    sync.close()
+    assert time.monotonic() - began < 10
+    assert disk.visits[2:] == ["file"]
+    assert "disk-sync" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_disk_that_fails_is_said_and_asked_again(disk: Disk, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    disk.error = OSError(5, "Input/output error")
+    sync = DiskSync(file, 0.01)
+    sync.written()
+    disk.wait_for(1)
+    disk.error = None
+    sync.written()
+    disk.wait_for(3)
+    sync.close()
+    assert "Input/output error" in caplog.text
+    assert disk.visits[:3] == ["folder", "folder", "file"]

@@ -39,7 +39,7 @@ class Command:
 
 FLEET_ACTIONS = (
     *("init", "publish", "promote", "revoke", "rotate-keys", "refresh", "enroll"),
-    *("rollout", "status", "pause", "resume", "abort", "console", "simulate"),
+    *("rollout", "status", "pause", "resume", "abort", "forget", "console", "simulate"),
 )
 
 COMMANDS: dict[str, Command] = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Align cells in columns two spaces apart.
+    """Align cells in columns two spaces apart. Characters that a terminal might obey are escaped.
 
     Args:
         header: one title a column.
@@ -19,7 +19,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right:
         cfd       118
         uav75      60
     """
-    lines = [tuple(header), *(tuple(row) for row in rows)]
+    lines = [tuple(map(_printable, line)) for line in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(
         "  ".join(
@@ -28,3 +28,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right:
         ).rstrip()
         for line in lines
     )
+
+
+def _printable(cell: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in cell)

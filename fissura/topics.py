@@ -78,12 +78,12 @@ def check_serial(serial: str) -> str:
     """Return the serial if it can stand in a topic and in a client id.
 
     Raises:
-        ConfigError: it is empty, too long, or has a character that MQTT gives a meaning to.
+        ConfigError: it is empty, too long, or has a character that MQTT or a file system gives a meaning to.
     """
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,48}", serial):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}", serial):
         raise ConfigError(
             f"device serial {serial!r} cannot stand in a topic",
-            expected="1 to 48 letters, digits, '.', '_' or '-'",
+            expected="1 to 48 letters, digits, '.', '_' or '-', the first a letter or a digit",
             fix="set --serial",
         )
     if serial == FLEET:

@@ -19,6 +19,7 @@ ACTIONS: dict[str, str] = {
     "pause": "hold a roll-out where it is",
     "resume": "go on with a roll-out that was paused",
     "abort": "end a roll-out and give out the release before it again",
+    "forget": "remove a device that is scrapped, or that says what it should not",
     "console": "a web page of the fleet, its roll-outs and its cracks",
     "simulate": "thousands of devices against a real broker and a real server",
 }

@@ -38,8 +38,8 @@ class RolloutSettings(Config):
     waves: tuple[int, ...] = Field((1, 10, 50, 100), min_length=1, description="percent of the fleet, growing to 100")
     failure_share: float = Field(0.05, gt=0, le=1, description="of a wave's reports; from here on the roll-out pauses")
     failure_minimum: int = Field(2, ge=1, description="failures that a wave has at least before it pauses")
-    minimum_reports: int = Field(20, ge=1, description="a wave's ends before it is judged; a smaller wave: all of it")
-    silence_s: float = Field(6 * 3600, gt=0, description="a wave that reports nothing new for so long pauses, seconds")
+    minimum_reports: int = Field(20, ge=1, description="a wave's ends before it goes on; of a smaller wave all")
+    silence_s: float = Field(6 * 3600, gt=0, description="patience with a silent device, and with a wave, seconds")
 
     @field_validator("waves")
     @classmethod

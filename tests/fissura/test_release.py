@@ -55,6 +55,7 @@ def test_a_release_is_read_as_it_was_meant() -> None:
         ({"bundle_id": "c" * 64}, "hash that `bundle_id` states"),
         ({"files": []}, "files"),
         ({"files": [RELEASE["files"][0]] * 2}, "listed twice"),
+        ({"files": [*RELEASE["files"], RELEASE["files"][1] | {"path": "manifest.json/a/b"}]}, "a file and a folder"),
         ({"files": [RELEASE["files"][1]]}, "manifest.json is not listed"),
         ({"hardware": []}, "hardware"),
         ({"tensorrt": {"oldest": "ten"}}, "tensorrt.oldest"),

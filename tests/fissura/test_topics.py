@@ -42,7 +42,7 @@ def test_the_two_connections_of_a_device_have_different_client_ids() -> None:
     assert client_id("truck-07", "agent") == "truck-07-agent"
 
 
-@pytest.mark.parametrize("serial", ["", "a/b", "a+b", "#", "a b", "ä", "x" * 49, "a\n", "a\x00"])
+@pytest.mark.parametrize("serial", ["", ".", "..", ".a", "-a", "a/b", "a+b", "#", "a b", "ä", "x" * 49, "a\n", "a\x00"])
 def test_serials_that_would_change_the_topic_are_refused(serial: str) -> None:
     for use in (DETECTION.of, client_id, check_serial):
         with pytest.raises(ConfigError, match="cannot stand in a topic"):

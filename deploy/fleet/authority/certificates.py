@@ -71,11 +71,13 @@ def make_revocation_list(signer: Signer, revoked: Iterable[Issued]) -> x509.Cert
     It is valid as long as the authority is: OpenSSL lets nobody in whose list has run out, and a forgotten cron job
     would lock the whole fleet out.
     """
+    now = datetime.now(_UTC)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(signer.certificate.subject)
-        .last_update(datetime.now(_UTC) - CLOCK_SKEW)
+        .last_update(now - CLOCK_SKEW)
         .next_update(signer.certificate.not_valid_after_utc)
+        .add_extension(x509.CRLNumber(int(now.timestamp() * 1e6)), critical=False)  # has to grow from list to list
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()), critical=False)
     )
     for one in revoked:

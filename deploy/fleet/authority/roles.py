@@ -8,7 +8,7 @@ from typing import Literal
 from cryptography.x509 import ObjectIdentifier
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from fissura.errors import FleetError
+from fissura.errors import ConfigError, FleetError
 from fissura.topics import check_serial
 
 Role = Literal["device", "server", "operator", "console"]
@@ -28,12 +28,14 @@ def device_name(serial: str) -> str:
     """The common name of a device's certificate: its serial.
 
     Raises:
-        ConfigError: the serial cannot stand in a topic.
-        FleetError: it is a name that the access list gives other rights to.
+        FleetError: the serial cannot stand in a topic, or is a name that the access list gives other rights to.
     """
     if serial.lower() in RESERVED:
         raise FleetError(f"a device cannot be called {serial!r}: the broker would take it for that role")
-    return check_serial(serial)
+    try:
+        return check_serial(serial)
+    except ConfigError as error:  # how a run would mend it is of no use here
+        raise FleetError(error.found, expected=error.expected, fix="name the device by another serial") from error
 
 
 def server_name(host: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
 from deploy.fleet.authority.roles import CONSOLE
+from deploy.fleet.authority.secret_file import write_secret
 from deploy.fleet.console.access.token import make_token
 from deploy.fleet.console.app import Sources, make_app
 from deploy.fleet.console.detections.store import open_store
 from deploy.fleet.console.options import ConsoleOptions, check_tiles
+from deploy.fleet.console.pages.broker_link import watched
 from deploy.fleet.console.server import listening, read_place, serve
 from deploy.fleet.home import FleetHome, add_home, open_home
 from deploy.fleet.registry.registry import Registry
@@ -49,15 +52,24 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_config(FleetSettings, home.settings)
     place = read_place(arguments.listen, arguments.cert, arguments.key, insecure=arguments.insecure_http)
     tiles = None if arguments.tiles is None else check_tiles(arguments.tiles)
-    address = None if arguments.offline else needed(_broker(arguments, home, settings.broker))
+    address = None if arguments.offline else watched(needed(_broker(arguments, home, settings.broker)))
     store = open_store(arguments.database, home.detections)
     token = home.registry.parent / TOKEN
     with Registry(home.registry) as registry, listening(registry, store, address, home.root):
         if arguments.new_token or not token.exists():
-            print(f"token: {make_token(token)}\n(this is the only time that it is shown)", flush=True)
+            _hand_out(make_token(token), token.with_suffix(".txt"))
         options = ConsoleOptions(settings.name, tiles, secure=place.cert is not None)
-        serve(make_app(Sources(registry, store, token), options), place)
+        serve(make_app(Sources(registry, store, token, None if address is None else address.link), options), place)
     return 0
+
+
+def _hand_out(token: str, path: Path) -> None:
+    """Show the token; where no person looks on, but a journal that others read, it goes into a file of its owner."""
+    if sys.stdout.isatty():
+        print(f"token: {token}\n(this is the only time that it is shown)", flush=True)
+        return
+    write_secret(path, f"{token}\n".encode())
+    print(f"token: in {path}; read it, then delete the file", flush=True)
 
 
 def _broker(arguments: argparse.Namespace, home: FleetHome, configured: str | None) -> BrokerAddress | None:

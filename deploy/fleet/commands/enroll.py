@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deploy.fleet.authority.authority import Authority
+from deploy.fleet.authority.authority import AUTHORITY_DAYS, Authority
 from deploy.fleet.authority.handout import Fleet, check_free, write_handout
 from deploy.fleet.authority.roles import CONSOLE, OPERATOR, Role, device_name, server_name
 from deploy.fleet.home import FleetHome, add_home, open_home
+from deploy.fleet.registry.note import note
 from deploy.fleet.repository.passphrase import add_passphrase, read_passphrase
 from deploy.fleet.settings import FleetSettings
 from fissura.config import load_config
@@ -42,14 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
             "no device is named" if arguments.serial is None else f"device {arguments.serial!r} and something else",
             expected="SERIAL, or one of --server, --operator, --console, --revoke, --list",
         )
-    if arguments.days < 1:
-        raise UsageError(f"a certificate of {arguments.days} days", expected="--days 1 or more")
+    if not 1 <= arguments.days <= AUTHORITY_DAYS:
+        raise UsageError(f"a certificate of {arguments.days} days", expected=f"--days 1 to {AUTHORITY_DAYS}")
     home = open_home(arguments)
     authority = Authority(home.authority)
     if arguments.list:
         _list(authority)
     elif arguments.revoke:
-        _revoke(authority, arguments.revoke, read_passphrase(arguments))
+        _revoke(home, authority, arguments.revoke, read_passphrase(arguments))
     else:
         _issue(home, authority, arguments)
     return 0
@@ -73,12 +74,14 @@ def _issue(home: FleetHome, authority: Authority, arguments: argparse.Namespace)
     credential = authority.issue(
         name, role, arguments.days, read_passphrase(arguments), hosts=hosts, renew=arguments.renew
     )
+    note(home, "enroll", name=name, role=role, hosts=hosts, days=arguments.days, renew=arguments.renew)
     for path in write_handout(folder, name, role, credential, fleet):
         print(path)
 
 
-def _revoke(authority: Authority, name: str, passphrase: str) -> None:
+def _revoke(home: FleetHome, authority: Authority, name: str, passphrase: str) -> None:
     count = authority.revoke(name, passphrase)
+    note(home, "enroll --revoke", name=name, certificates=count)
     print(f"{name}: {count} certificates withdrawn" if count != 1 else f"{name}: 1 certificate withdrawn")
     print(f"copy {authority.revocation_list} to the broker, then: systemctl reload mosquitto (SIGHUP)")
     print("a connection that stands already lasts until it ends: restart the broker to end it now")

@@ -9,6 +9,7 @@ from pathlib import Path
 from deploy.fleet.home import VARIABLE, FleetHome
 from deploy.fleet.repository.create import ROOT_KEYS, ROOT_THRESHOLD, create_fleet
 from deploy.fleet.repository.passphrase import add_passphrase, read_passphrase
+from deploy.fleet.repository.root_chain import ANCHOR
 from deploy.fleet.settings import FleetSettings
 from fissura.config import parse_config
 
@@ -31,11 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
     create_fleet(home, settings, read_passphrase(arguments))
     root = home.metadata / "1.root.json"
     if arguments.json:
-        keys = sorted(path.name for path in home.keys.iterdir())
+        keys = sorted(path.name for path in home.keys.glob("*.pem"))
         print(json.dumps({"fleet": str(home.root), "root": str(root), "keys": keys}, indent=2))
         return 0
     print(f"made a fleet in {home.root}; from now on: export {VARIABLE}={home.root}")
     print(f"devices: bake {root} into their image as the trusted root")
-    print(f"safe:    move keys/root-*.pem to {ROOT_KEYS} sticks; {ROOT_THRESHOLD} of them sign when keys change")
+    print(
+        f"safe:    move keys/root-*.pem to {ROOT_KEYS} sticks, with a copy of keys/{ANCHOR} each; "
+        f"{ROOT_THRESHOLD} of them sign when keys change"
+    )
     print(f"server:  give out {home.metadata.parent} over HTTP; run `fissura fleet refresh` every hour")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from deploy.fleet.home import add_home, open_home
+from deploy.fleet.registry.note import note
 from deploy.fleet.repository.channels import WHOLE
 from deploy.fleet.repository.passphrase import add_passphrase, read_passphrase
 from deploy.fleet.repository.repository import Repository
@@ -31,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Promote."""
-    repository = Repository.open(open_home(arguments), read_passphrase(arguments))
+    home = open_home(arguments)
+    repository = Repository.open(home, read_passphrase(arguments))
     channel = repository.promote(
         arguments.model,
         arguments.release,
@@ -39,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         percent=arguments.percent,
         fallback=arguments.fallback,
     )
+    note(home, "promote", channel=channel.model_dump(mode="json"))
     if arguments.json:
         print(channel.to_json().decode(), end="")
         return 0

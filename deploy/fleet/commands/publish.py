@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from deploy.fleet.home import add_home, open_home
+from deploy.fleet.registry.note import note
 from deploy.fleet.repository.passphrase import add_passphrase, read_passphrase
 from deploy.fleet.repository.repository import Repository
 from fissura.errors import FleetError
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         oldest_fissura=arguments.oldest_fissura,
         notes=arguments.notes,
     )
+    note(home, "publish", model=release.model, release=release.release, bundle=release.bundle_id)
     if arguments.json:
         print(release.to_json().decode(), end="")
         return 0

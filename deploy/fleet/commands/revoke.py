@@ -6,6 +6,7 @@ import argparse
 import json
 
 from deploy.fleet.home import add_home, open_home
+from deploy.fleet.registry.note import note
 from deploy.fleet.repository.passphrase import add_passphrase, read_passphrase
 from deploy.fleet.repository.repository import Repository
 
@@ -27,8 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Revoke."""
-    repository = Repository.open(open_home(arguments), read_passphrase(arguments))
+    home = open_home(arguments)
+    repository = Repository.open(home, read_passphrase(arguments))
     channels = repository.revoke(arguments.model, arguments.release, arguments.fallback)
+    note(
+        home,
+        "revoke",
+        model=arguments.model,
+        release=arguments.release,
+        channels=[channel.model_dump(mode="json") for channel in channels],
+    )
     if arguments.json:
         print(json.dumps([channel.model_dump(mode="json") for channel in channels], indent=2))
         return 0

@@ -19,6 +19,8 @@ from deploy.fleet.rollout.channel import essence
 from deploy.fleet.rollout.controller import Controller
 from deploy.fleet.rollout.listener import Listener
 from deploy.fleet.rollout.lock import moving
+from deploy.fleet.rollout.new_channel import check_new_channel
+from deploy.fleet.rollout.outcome import shortfall
 from deploy.fleet.rollout.plan import plan_rollout
 from deploy.fleet.rollout.run import run_rollout
 from deploy.fleet.settings import RolloutSettings
@@ -49,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Roll out; 0: all devices have it on offer, 1: it is paused or was aborted."""
+    """Roll out; 0: all devices have it on offer, 1: it is paused, was aborted, or is done with too many failures."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if not 0 <= arguments.window <= LONGEST_WINDOW_S:
         raise UsageError(f"--window {arguments.window}", expected=f"0 to {LONGEST_WINDOW_S:.0f} seconds")
@@ -65,6 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
         def announce(rollout: Rollout) -> None:
             listener.announce(Announcement(channel=rollout.channel, release=rollout.release, window_s=arguments.window))
 
+        def tell(rollout: Rollout) -> None:
+            _tell(rollout, shortfall(registry, rollout, settings))
+
         controller = Controller(registry, rollout, repository, settings, announce)
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -72,12 +77,13 @@ def run(arguments: argparse.Namespace) -> int:
         announce(rollout)  # again: the broker may have forgotten it
         listener.start()
         try:
-            rollout = run_rollout(controller, listener, stopping, stay=arguments.stay, told=_tell)
+            rollout = run_rollout(controller, listener, stopping, stay=arguments.stay, told=tell)
         finally:
             listener.close()
+        failed = shortfall(registry, rollout, settings)
     if stopping.is_set():
         print("stopped; the same command goes on with it")
-    return 0 if rollout.state == "done" else 1
+    return 0 if rollout.state == "done" and failed is None else 1
 
 
 def _take_up(
@@ -92,9 +98,12 @@ def _take_up(
             same = (one.model, one.release, one.channel) == (arguments.model, arguments.release, arguments.channel)
             if same and one.state == "done" and one.signed == essence(now):
                 return one
-        return begin(
-            registry, plan_rollout(arguments.model, arguments.release, arguments.channel, waves, now), time.time()
-        )
+        if now is None and not registry.devices(arguments.channel):
+            others = [one.channel for one in repository.channels() if one.model == arguments.model]
+            check_new_channel(arguments.channel, arguments.model, arguments.release, others)
+        revoked = repository.revoked(arguments.model)
+        plan = plan_rollout(arguments.model, arguments.release, arguments.channel, waves, now, revoked)
+        return begin(registry, plan, time.time())
     if (rollout.model, rollout.release) != (arguments.model, arguments.release):
         raise FleetError(
             f"release {rollout.release} of {rollout.model} is under way on channel {rollout.channel!r}",
@@ -116,9 +125,13 @@ def _waves(text: str) -> tuple[int, ...]:
         raise UsageError(f"--waves {text!r}", expected="growing percentages, the last one 100: 1,10,50,100") from None
 
 
-def _tell(rollout: Rollout) -> None:
+def _tell(rollout: Rollout, failed: str | None) -> None:
     what = f"release {rollout.release} of {rollout.model}, channel {rollout.channel}, {rollout.percent} %"
-    print(f"{what}: {rollout.state}{f' ({rollout.reason})' if rollout.reason else ''}", flush=True)
+    why = f", but {failed}" if failed else f" ({rollout.reason})" if rollout.reason else ""
+    print(f"{what}: {rollout.state}{why}", flush=True)
+    if rollout.state == "paused":
+        wish = f"--channel {rollout.channel}"
+        print(f"look at `fissura fleet status`, then: fissura fleet resume {wish}, or fissura fleet abort {wish}")
 
 
 def _commas(percents: tuple[int, ...]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
 from deploy.fleet.home import add_home, open_home
+from deploy.fleet.registry.note import note
 from deploy.fleet.repository.passphrase import add_passphrase, first_line, read_passphrase
 from deploy.fleet.repository.repository import Repository
 from deploy.fleet.settings import RoleName
@@ -44,13 +46,15 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Rotate."""
+    """Rotate; which keys come and go is said on stderr before a root key signs it."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     home = open_home(arguments)
     new: Path | None = arguments.new_passphrase_file
     repository = Repository.open(
         home, read_passphrase(arguments), arguments.keys, None if new is None else first_line(new)
     )
     done = repository.rotate_keys(arguments.role, arguments.count, arguments.threshold)
+    note(home, "rotate-keys", **asdict(done))
     if arguments.json:
         print(json.dumps(asdict(done), indent=2))
         return 0

@@ -35,10 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show."""
     home = open_home(arguments)
+    settings = load_config(FleetSettings, home.settings)
     with ExitStack() as stack:
         registry = stack.enter_context(Registry(home.registry))
         if arguments.listen:
-            settings = load_config(FleetSettings, home.settings)
             listener = Listener(registry, needed(operators_broker(arguments, home, settings.broker)))
             stack.callback(listener.close)
             listener.start()

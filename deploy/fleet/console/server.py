@@ -16,6 +16,7 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
+from deploy.fleet.console.bounded_protocol import BoundedProtocol
 from deploy.fleet.console.detections.listener import DetectionListener
 from deploy.fleet.console.detections.store import DetectionStore
 from deploy.fleet.registry.registry import Registry
@@ -23,7 +24,8 @@ from deploy.fleet.rollout.broker import BrokerAddress
 from deploy.fleet.rollout.listener import Listener
 from fissura.errors import FleetError, UsageError
 
-MOST_AT_ONCE = 200  # requests; more are turned away
+MOST_AT_ONCE = 200  # connections; the requests of more are turned away
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
 END_S = 1
 
 
@@ -70,6 +72,11 @@ def read_place(listen: str, cert: Path | None, key: Path | None, *, insecure: bo
             expected="--cert and --key (or --insecure-http, for this machine only)",
             fix="fissura fleet enroll --server HOST",
         )
+    for option, path in (("--cert", cert), ("--key", key)):
+        if not path.is_file():
+            raise FleetError(
+                f"{option} {path} is no file", fix="fissura fleet enroll --server HOST says where it puts them"
+            )
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
     except OSError as error:  # ssl.SSLError is one
@@ -104,13 +111,15 @@ def serve(app: Starlette, place: Place) -> None:
     try:
         listener = socket.create_server((place.host, place.port), family=family, backlog=128)
     except OSError as error:
-        raise FleetError(f"{place.host}:{place.port} cannot be listened on: {error.strerror or error}") from error
+        raise FleetError(f"{place.host}:{place.port} cannot be listened on: {error.strerror or error}", fix="another --listen HOST:PORT") from error
     config = uvicorn.Config(
         app,
         ssl_certfile=place.cert,
         ssl_keyfile=place.key,
         log_level="warning",
         access_log=False,
+        http=BoundedProtocol,
+        ssl_ciphers=CIPHERS,
         proxy_headers=False,  # nobody tells us where somebody else comes from
         server_header=False,
         lifespan="off",
@@ -118,6 +127,9 @@ def serve(app: Starlette, place: Place) -> None:
         limit_concurrency=MOST_AT_ONCE,
         timeout_graceful_shutdown=END_S,
     )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     host = f"[{place.host}]" if ":" in place.host else place.host
     scheme = "http" if place.cert is None else "https"
     print(f"console: {scheme}://{host}:{listener.getsockname()[1]}/", flush=True)

@@ -65,7 +65,7 @@ CREATE TABLE rollouts (
     reason TEXT,
     intent TEXT,
     intent_reason TEXT,
-    accepted INTEGER NOT NULL DEFAULT 0,
+    accepted TEXT NOT NULL DEFAULT '[]',
     since_s REAL NOT NULL,
     signed TEXT NOT NULL DEFAULT '',
     created_s REAL NOT NULL,

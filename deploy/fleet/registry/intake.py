@@ -11,14 +11,16 @@ from fissura.update_messages import Presence, UpdateEvent, UpdateState
 
 MOST_EVENTS = 2000  # of a device; one that floods pushes out its own only
 LARGEST = 2**63 - 1  # that SQLite's integers hold
+# Devices begin to count at the milliseconds of their clock. A number far ahead would silence the device until then.
+MOST_AHEAD_MS = 86_400_000
 
 # A state is news if its sequence is higher. `reported_s` and `seen_s` are signs of life: what the broker had kept
-# from before is none.
+# from before is none, but where it is news the device has lived since we last listened, nobody knows when.
 _STATE = """
 INSERT INTO devices (serial, channel, hardware, version, phase, model, release, reason, active, previous, quarantined,
     sequence, seen_s, reported_s)
 VALUES (:serial, :channel, :hardware, :version, :phase, :model, :release, :reason, :active, :previous, :quarantined,
-    :sequence, :at_s, :at_s)
+    :sequence, :now_s, :at_s)
 ON CONFLICT (serial) DO UPDATE SET channel = excluded.channel, hardware = excluded.hardware,
     version = excluded.version, phase = excluded.phase, model = excluded.model, release = excluded.release,
     reason = excluded.reason, active = excluded.active, previous = excluded.previous,
@@ -39,7 +41,8 @@ DELETE FROM events WHERE serial = :serial AND number <=
 """
 _ONLINE = """
 INSERT INTO devices (serial, online, seen_s) VALUES (:serial, :online, :now_s)
-ON CONFLICT (serial) DO UPDATE SET online = excluded.online, seen_s = MAX(seen_s, :at_s)
+ON CONFLICT (serial) DO UPDATE SET online = excluded.online,
+    seen_s = MAX(seen_s, CASE WHEN :retained AND online <> excluded.online THEN :now_s ELSE :at_s END)
 """
 
 
@@ -56,14 +59,19 @@ class Heard:
     retained: bool = False
 
 
-def fits(message: UpdateState | UpdateEvent | Presence) -> bool:
-    """Whether its numbers can be stored; a device that sends others is broken or bad."""
+def fits(message: UpdateState | UpdateEvent | Presence, now_s: float) -> bool:
+    """Whether its numbers can be; a device that sends others is broken, bad, or has a wrong clock.
+
+    Args:
+        message: of a device.
+        now_s: UTC, by the operator's clock.
+    """
     if isinstance(message, Presence):
         return True
-    numbers = [message.sequence, message.release or 0]
+    numbers = [message.release or 0]
     if isinstance(message, UpdateState):
         numbers += [message.active or 0, message.previous or 0]
-    return all(-LARGEST <= number <= LARGEST for number in numbers)
+    return message.sequence <= now_s * 1e3 + MOST_AHEAD_MS and all(-LARGEST <= one <= LARGEST for one in numbers)
 
 
 def store(connection: sqlite3.Connection, batch: Iterable[Heard], now_s: float) -> None:
@@ -73,7 +81,15 @@ def store(connection: sqlite3.Connection, batch: Iterable[Heard], now_s: float) 
         message = heard.message
         if isinstance(message, Presence):
             at_s = now_s if message.online and not heard.retained else 0.0
-            presences.append({"serial": message.serial, "online": message.online, "now_s": now_s, "at_s": at_s})
+            presences.append(
+                {
+                    "serial": message.serial,
+                    "online": message.online,
+                    "now_s": now_s,
+                    "at_s": at_s,
+                    "retained": heard.retained,
+                }
+            )
             continue
         row: dict[str, object] = {
             "serial": message.serial,
@@ -91,6 +107,7 @@ def store(connection: sqlite3.Connection, batch: Iterable[Heard], now_s: float) 
                 "active": message.active,
                 "previous": message.previous,
                 "quarantined": json.dumps(message.quarantined),
+                "now_s": now_s,
                 "at_s": 0.0 if heard.retained else now_s,
             }
             states.append(row)

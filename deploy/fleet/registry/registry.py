@@ -122,6 +122,11 @@ class Registry:
         """
         return audit.verify(self.audit())
 
+    def note(self, action: str, details: dict[str, object]) -> None:
+        """Add a line to the audit, of what was done outside of a roll-out."""
+        with self.writing() as connection:
+            audit.append(connection, action, details)
+
     def store(self, batch: Iterable[Heard], now_s: float | None = None) -> None:
         """Store what devices said, durably and all at once; what is known already changes nothing."""
         with self.writing() as connection:
@@ -165,5 +170,5 @@ def _wave(row: tuple[Any, ...]) -> Wave:
 
 def _rollout(row: tuple[Any, ...]) -> Rollout:
     values = list(row)
-    values[5] = tuple(json.loads(row[5]))
+    values[5], values[11] = tuple(json.loads(row[5])), tuple(json.loads(row[11]))
     return Rollout(*values)

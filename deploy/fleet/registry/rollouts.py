@@ -85,7 +85,7 @@ def move(
     now_s: float,
     *,
     reason: str | None = None,
-    accepted: int | None = None,
+    accepted: tuple[str, ...] | None = None,
     obeys: Intent | None = None,
 ) -> Rollout:
     """Bring a roll-out into a state; `obeys`: the intent that this fulfils, and which is over with it."""
@@ -94,7 +94,7 @@ def move(
     with registry.writing() as connection:
         connection.execute(
             "UPDATE rollouts SET state = ?, reason = ?, accepted = ?, since_s = ?, updated_s = ? WHERE id = ?",
-            (state, reason, accepted, since_s, now_s, rollout.id),
+            (state, reason, json.dumps(accepted), since_s, now_s, rollout.id),
         )
         if obeys is not None:
             # A newer wish that came in the meantime stays.

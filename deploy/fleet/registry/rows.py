@@ -32,7 +32,7 @@ class Device:
         quarantined: releases that it will not try again.
         sequence: of the newest report; -1: none yet.
         online: whether its agent is connected, as far as the broker knows.
-        seen_s: when it was last heard.
+        seen_s: when it was last heard, or we learnt that it had said something while we did not listen.
         reported_s: when its newest report came in, 0 where that was kept by the broker from before we listened.
     """
 
@@ -104,7 +104,7 @@ class Rollout:
         reason: of a pause or an abort.
         intent: what the operator wants and the controller has not done yet.
         intent_reason: why the operator wants it.
-        accepted: failures that were there when the operator resumed it; they do not count again.
+        accepted: devices that had failed when the operator resumed it; these failures do not count again.
         since_s: no silence counts from before this.
         signed: the essence of the channel that was last recorded as signed; "": there was none.
         created_s: when it began.
@@ -122,7 +122,7 @@ class Rollout:
     reason: str | None
     intent: Intent | None
     intent_reason: str | None
-    accepted: int
+    accepted: tuple[str, ...]
     since_s: float
     signed: str
     created_s: float

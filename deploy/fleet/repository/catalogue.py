@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tuf.api.metadata import TargetFile, Targets
 
 from deploy.fleet.repository.bundle_release import make_release
+from deploy.fleet.repository.channels import revoking
 from deploy.fleet.repository.target_folder import TargetFolder
 from fissura.bundle import MANIFEST_NAME, Bundle
 from fissura.errors import FleetError
@@ -82,20 +84,25 @@ class Catalogue:
     def add_release(
         self,
         bundle: Bundle,
+        copies: Mapping[str, Path],
         *,
         hardware: Sequence[str],
         tensorrt: TensorRtRange | None,
         oldest_fissura: str | None,
         notes: str,
     ) -> Release:
-        """Copy a bundle in as the next release of its model.
+        """Take a bundle in as the next release of its model.
+
+        Args:
+            bundle: to release.
+            copies: of its files, by their paths in it; they are moved.
+            hardware, tensorrt, oldest_fissura, notes: see `Repository.publish`.
 
         Raises:
             FleetError: it is a release already, and no channel has revoked that one.
-            HashMismatchError: a file changed since it was looked at.
         """
         model = bundle.manifest.name
-        self._refuse_published(bundle)
+        self.refuse_published(bundle)
         counters = self._targets.unrecognized_fields.setdefault(COUNTERS_FIELD, {})
         number = max([counters.get(model, 0), *self.releases(model)]) + 1
         release = make_release(
@@ -103,33 +110,45 @@ class Catalogue:
         )
         for file in release.files:
             name = release_target(model, number, file.path)
-            self._targets.targets[name] = self._files.add_file(name, bundle.path / file.path, file.sha256)
+            self._targets.targets[name] = self._files.take_file(name, copies[file.path], file.sha256)
         name = release_target(model, number)
         self._targets.targets[name] = self._files.add_bytes(name, release.to_json())
         counters[model] = number
         return release
 
-    def put_channel(self, channel: Channel) -> None:
-        """Say what a channel gives out.
+    def revoked(self, model: str) -> tuple[int, ...]:
+        """Releases of a model that any channel revokes."""
+        return tuple(sorted({one for channel in self.channels() if channel.model == model for one in channel.revoked}))
+
+    def put_channel(self, channel: Channel) -> Channel:
+        """Say what a channel gives out. A new one revokes what the other channels of its model do.
+
+        Returns:
+            The channel as it is signed.
 
         Raises:
-            FleetError: it names a release that there is none of, or forgets a revocation.
+            FleetError: it names a release that there is none of or that is revoked, or forgets a revocation.
         """
         for number in filter(None, (channel.release, channel.fallback)):
             self.release_file(channel.model, number)
         before = self.channel(channel.channel)
-        forgotten = set() if before is None else set(before.revoked) - set(channel.revoked)
-        if forgotten:  # by whoever read the channel before somebody else revoked
+        if before is None:
+            channel = revoking(channel, self.revoked(channel.model))
+        elif forgotten := set(before.revoked) - set(
+            channel.revoked
+        ):  # by whoever read the channel before somebody else revoked
             raise FleetError(
                 f"channel {channel.channel} revokes release {min(forgotten)}, which cannot be taken back",
                 fix="read the channel again; publish the bundle again if the revocation was a mistake",
             )
         name = channel_target(channel.channel)
         self._targets.targets[name] = self._files.add_bytes(name, channel.to_json())
+        return channel
 
-    def _refuse_published(self, bundle: Bundle) -> None:
+    def refuse_published(self, bundle: Bundle) -> None:
+        """Raises FleetError where a bundle is a release already, and no channel has revoked that one."""
         model = bundle.manifest.name
-        revoked = {number for channel in self.channels() if channel.model == model for number in channel.revoked}
+        revoked = self.revoked(model)
         for number in self.releases(model):
             manifest = self._targets.targets[release_target(model, number, MANIFEST_NAME)]
             if manifest.hashes["sha256"] == bundle.id and number not in revoked:

@@ -86,6 +86,20 @@ def without(channel: Channel, release: int, fallback: int | None = None) -> Chan
     )
 
 
+def revoking(channel: Channel, revoked: tuple[int, ...]) -> Channel:
+    """The same channel, which revokes these releases as well.
+
+    Raises:
+        FleetError: it gives one of them out.
+    """
+    if bad := {channel.release, channel.fallback} & set(revoked):
+        raise FleetError(
+            f"release {bad.pop()} of {channel.model} was revoked in another channel",
+            fix="publish the bundle again: it becomes a new release",
+        )
+    return channel.model_copy(update={"revoked": tuple(sorted({*channel.revoked, *revoked}))})
+
+
 def _checked(channel: Channel) -> Channel:
     """A channel whose values are all in range.
 

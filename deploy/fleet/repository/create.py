@@ -12,6 +12,7 @@ from deploy.fleet.repository.keys import KeyFolder
 from deploy.fleet.repository.metadata_folder import MetadataFolder
 from deploy.fleet.repository.passphrase import check_new
 from deploy.fleet.repository.roles import ONLINE_ROLES, expiry, sign
+from deploy.fleet.repository.root_chain import write_anchor
 from deploy.fleet.settings import FleetSettings
 from fissura.errors import FleetError
 from fissura.files import write_text
@@ -66,6 +67,7 @@ def create_fleet(home: FleetHome, settings: FleetSettings, passphrase: str) -> N
     signed_root = Metadata(root)
     sign(signed_root, root_signers)
     folder.write(signed_root)
+    write_anchor(folder, home.keys, root.version)
     write_text(home.settings, HEAD + yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
 
 

@@ -48,9 +48,10 @@ def refresh(
         within_days: what soon means; None: for each role half of the time that its signature holds.
 
     Raises:
-        FleetError: an online role cannot be signed.
+        FleetError: an online role cannot be signed, or the passphrase is wrong.
     """
     roles = read_roles(folder)
+    keys.check_passphrase(roles.root.signed, ONLINE_ROLES)  # not only on the day on which something is due
     before: dict[RoleName, datetime] = {role: roles.of(role).signed.expires for role in ONLINE_ROLES}
     before["root"] = roles.root.signed.expires
     now = datetime.now(timezone.utc)
@@ -63,10 +64,12 @@ def refresh(
     by_hand = None
     if is_due("root"):
         try:
-            signatory.renew_root(roles.root, keys.signers(roles.root.signed, "root"))
-            signed.append("root")
+            signers = keys.signers(roles.root.signed, "root")
         except FleetError as error:
             by_hand = error.found
+        else:
+            signatory.renew_root(roles.root, signers)
+            signed.append("root")
     first = next((role for role in ONLINE_ROLES if is_due(role)), None)
     if first is not None:
         signatory.publish(roles, first)

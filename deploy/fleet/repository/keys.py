@@ -43,12 +43,15 @@ class KeyFolder:
         passphrase: of all of them; None: nothing can be signed.
         others: folders where keys lie too, sticks for example.
         new_passphrase: of keys that are made, and perhaps of some that were; None: the same.
+
+    Attributes:
+        folders: all of these, that of new keys first.
     """
 
     def __init__(
         self, folder: Path, passphrase: str | None, others: Sequence[Path] = (), new_passphrase: str | None = None
     ) -> None:
-        self._folders = (folder, *others)
+        self.folders = (folder, *others)
         self._passphrases = [word for word in (new_passphrase, passphrase) if word]
 
     def create(self, name: str) -> CryptoSigner:
@@ -64,7 +67,7 @@ class KeyFolder:
         public = SSlibKey.from_crypto(private.public_key())
         public.unrecognized_fields[NAME_FIELD] = name
         pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
-        folder = self._folders[0]
+        folder = self.folders[0]
         folder.mkdir(mode=0o700, exist_ok=True)
         handle = os.open(folder / f"{name}.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as stream:
@@ -92,10 +95,23 @@ class KeyFolder:
             raise FleetError(
                 f"{role} needs {threshold} of {len(keys)} keys to sign, and {len(here)} can be found; "
                 f"not here: {', '.join(f'{name}.pem' for name in missing)}",
-                expected=f"in {' or '.join(str(folder) for folder in self._folders)}",
-                fix="bring the missing ones (from the safe) and name their folder by --keys",
+                expected=f"in {' or '.join(str(folder) for folder in self.folders)}",
+                fix="bring the missing ones (from the safe) and name their folder by --keys"
+                if role == Root.type
+                else f"bring them back into {self.folders[0]} from a copy",
             )
         return [self._open(key) for key in here]
+
+    def check_passphrase(self, root: Root, roles: Iterable[str]) -> None:
+        """Open the keys of these roles, as far as they are here.
+
+        Raises:
+            FleetError: the passphrase does not open one.
+        """
+        for role in roles:
+            for key in map(root.get_key, root.roles[role].keyids):
+                if self.has(key_name(key)):
+                    self._open(key)
 
     def unused_names(self, role: str, taken: Iterable[str], count: int) -> list[str]:
         """Names for new keys of a role, that no key has or had.
@@ -116,7 +132,7 @@ class KeyFolder:
         return names
 
     def _path(self, name: str) -> Path | None:
-        paths = (folder / f"{name}.pem" for folder in self._folders)
+        paths = (folder / f"{name}.pem" for folder in self.folders)
         return next((path for path in paths if path.is_file()), None)
 
     def _secrets(self) -> list[str]:

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from deploy.fleet.home import FleetHome
 from deploy.fleet.repository.bundle_release import read_bundle
 from deploy.fleet.repository.catalogue import Catalogue
 from deploy.fleet.repository.channels import WHOLE, promoted, without
 from deploy.fleet.repository.expiry import Refreshed, refresh
+from deploy.fleet.repository.incoming import incoming
 from deploy.fleet.repository.keys import KeyFolder
 from deploy.fleet.repository.leftovers import sweep
-from deploy.fleet.repository.lock import only_publisher
+from deploy.fleet.repository.lock import only_copier, only_publisher
 from deploy.fleet.repository.metadata_folder import MetadataFolder
-from deploy.fleet.repository.roles import ONLINE_ROLES, Signatory, read_roles
+from deploy.fleet.repository.roles import ONLINE_ROLES, Roles, Signatory, read_roles
 from deploy.fleet.repository.rotation import Rotated, rotate
 from deploy.fleet.repository.target_folder import TargetFolder
 from deploy.fleet.settings import FleetSettings, RoleName
@@ -90,6 +92,10 @@ class Repository:
         """What a channel gives out; None: there is no such channel."""
         return self._catalogue().channel(name)
 
+    def revoked(self, model: str) -> tuple[int, ...]:
+        """Releases of a model that any channel revokes."""
+        return self._catalogue().revoked(model)
+
     def publish(
         self,
         bundle: Path,
@@ -113,18 +119,31 @@ class Repository:
             FleetError: it was published before, or cannot be signed.
         """
         loaded = read_bundle(bundle)
-        with self._change() as catalogue:
-            return catalogue.add_release(
-                loaded, hardware=hardware, tensorrt=tensorrt, oldest_fissura=oldest_fissura, notes=notes
-            )
+        with only_copier(self._home.root):
+            # What can be refused is refused before gigabytes are copied.
+            self._check_keys(read_roles(self._metadata))
+            self._catalogue().refuse_published(loaded)
+            with incoming(loaded, self._home.targets) as copies, self._change() as catalogue:
+                return catalogue.add_release(
+                    loaded, copies, hardware=hardware, tensorrt=tensorrt, oldest_fissura=oldest_fissura, notes=notes
+                )
 
-    def set_channel(self, channel: Channel) -> None:
+    def set_channel(self, channel: Channel, *, expected: Channel | Literal["any"] | None = "any") -> None:
         """Say what a channel gives out. The same again changes nothing.
 
+        Args:
+            channel: what it says from now on.
+            expected: what it says until now; None: there is none of that name.
+
         Raises:
-            FleetError: it names a release that there is none of, forgets a revocation, or cannot be signed.
+            FleetError: it names a release that there is none of, forgets a revocation, cannot be signed, or says
+                something else than expected.
         """
         with self._change() as catalogue:
+            if expected != "any" and catalogue.channel(channel.channel) != expected:
+                raise FleetError(
+                    f"channel {channel.channel} was changed by somebody else", fix="read it again, then decide"
+                )
             catalogue.put_channel(channel)
 
     def promote(
@@ -134,8 +153,7 @@ class Repository:
         with self._change() as catalogue:
             catalogue.release_file(model, release)
             after = promoted(catalogue.channel(channel), channel, model, release, percent, fallback)
-            catalogue.put_channel(after)
-        return after
+            return catalogue.put_channel(after)
 
     def revoke(self, model: str, release: int, fallback: int | None = None) -> list[Channel]:
         """Take a release back in all channels of its model, in one step. See `channels.without`.
@@ -172,8 +190,7 @@ class Repository:
             roles = read_roles(self._metadata)
             targets, published = roles.targets.signed, roles.timestamp.signed.version
             before = targets.to_dict()
-            for role in ONLINE_ROLES:
-                self._keys.signers(roles.root.signed, role)  # a wrong passphrase is told before gigabytes are copied
+            self._check_keys(roles)
             sweep(self._home.metadata)
             sweep(self._home.targets)
             files = TargetFolder(self._home.targets)
@@ -185,6 +202,11 @@ class Repository:
                 if self._metadata.timestamp().signed.version == published:
                     files.withdraw()
                 raise
+
+    def _check_keys(self, roles: Roles) -> None:
+        """Raises FleetError where a key is missing, or the passphrase is wrong."""
+        for role in ONLINE_ROLES:
+            self._keys.signers(roles.root.signed, role)
 
     def _catalogue(self) -> Catalogue:
         return Catalogue(read_roles(self._metadata).targets.signed, TargetFolder(self._home.targets))

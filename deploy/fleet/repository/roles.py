@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -11,10 +12,13 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.exceptions import UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from deploy.fleet.repository.keys import KeyFolder
+from deploy.fleet.repository.keys import KeyFolder, key_name
 from deploy.fleet.repository.metadata_folder import FROM_A_COPY, MetadataFolder
+from deploy.fleet.repository.root_chain import check_anchors, read_chain, set_anchors
 from deploy.fleet.settings import ExpiryDays, OnlineRole
 from fissura.errors import FleetError
+
+logger = logging.getLogger(__name__)
 
 # In the order of signing: a role's new document is of no use before the next role names it.
 ONLINE_ROLES: tuple[OnlineRole, ...] = ("targets", "snapshot", "timestamp")
@@ -50,7 +54,7 @@ def read_roles(folder: MetadataFolder) -> Roles:
     Raises:
         FleetError: a file is missing or damaged, or somebody else than the keys' owner wrote it.
     """
-    root = folder.root()
+    *earlier, root = read_chain(folder)
     timestamp = folder.timestamp()
     snapshot = folder.snapshot(timestamp.signed.snapshot_meta.version)
     targets = folder.targets(snapshot.signed.meta["targets.json"].version)
@@ -59,8 +63,7 @@ def read_roles(folder: MetadataFolder) -> Roles:
     for role, document in documents.items():
         if _is_signed(root, role, document):
             continue
-        before = folder.root(root.signed.version - 1) if root.signed.version > 1 else None
-        if before is None or not _is_signed(before, role, document):
+        if not earlier or not _is_signed(earlier[-1], role, document):
             raise FleetError(
                 f"the repository's {role} (version {document.signed.version}) is not signed by the fleet's keys",
                 fix="somebody changed it: find out who, then bring `repository` back from a copy",
@@ -125,16 +128,19 @@ class Signatory:
         """Write the next version of the root; clients see it at once.
 
         Raises:
-            FleetError: the root before does not vouch for it.
+            FleetError: the root before is not the fleet's own, or does not vouch for it.
         """
-        before = self._folder.root()
+        before = read_chain(self._folder)[-1]
+        check_anchors(self._folder, self._keys)
         root.signed.version = before.signed.version + 1
         root.signed.expires = expiry(self._expiry_days.root)
+        logger.info("root version %d: %s", root.signed.version, _difference(before.signed, root.signed))
         sign(root, signers)
         result = root.signed.get_root_verification_result(before.signed, root.signed_bytes, root.signatures)
         if not result:
             raise FleetError("the new root is not signed by enough keys of the root before it and of its own")
         self._folder.write(root)
+        set_anchors(self._folder, self._keys, root.signed.version)
 
 
 def expiry(days: int) -> datetime:
@@ -158,3 +164,17 @@ def sign(document: Metadata[Any], signers: Sequence[CryptoSigner]) -> None:
 
 def _is_signed(root: Metadata[Root], role: str, document: Metadata[Any]) -> bool:
     return bool(root.signed.get_verification_result(role, document.signed_bytes, document.signatures))
+
+
+def _difference(before: Root, after: Root) -> str:
+    """Which keys come and go, for the people who lend theirs."""
+    changes = []
+    for role in after.roles:
+        then, now = before.roles[role].keyids, after.roles[role].keyids
+        changes += [f"{role} loses {_words(before, keyid)}" for keyid in then if keyid not in now]
+        changes += [f"{role} gets {_words(after, keyid)}" for keyid in now if keyid not in then]
+    return ", ".join(changes) or "the keys stay"
+
+
+def _words(root: Root, keyid: str) -> str:
+    return f"{key_name(root.get_key(keyid))} ({keyid[:8]})"

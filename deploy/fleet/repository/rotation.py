@@ -6,6 +6,7 @@ with the old root and one with the new root accept both. Where the old keys are 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 from tuf.api.metadata import Root
@@ -13,6 +14,7 @@ from tuf.api.metadata import Root
 from deploy.fleet.repository.keys import KeyFolder, key_name
 from deploy.fleet.repository.metadata_folder import MetadataFolder
 from deploy.fleet.repository.roles import ONLINE_ROLES, Roles, Signatory, read_roles
+from deploy.fleet.repository.root_chain import check_anchors
 from deploy.fleet.settings import RoleName
 from fissura.errors import FleetError
 
@@ -71,11 +73,12 @@ def rotate(
             f"{role} cannot need {threshold} of {count} keys", expected=f"1 <= threshold <= count <= {MOST_KEYS}"
         )
     root_signers = keys.signers(root, "root")
+    check_anchors(folder, keys)
     old_can_sign = role == "root" or _can_sign(roles, keys, role)
 
     new = [keys.create(name) for name in keys.unused_names(role, _names(folder), count)]
     old = [root.get_key(keyid) for keyid in root.roles[role].keyids]
-    renewed = folder.root()
+    renewed = deepcopy(roles.root)  # what was checked, not what may stand there by now
     for key in old:
         renewed.signed.revoke_key(key.keyid, role)
     for signer in new:

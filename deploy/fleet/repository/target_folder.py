@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from tuf.api.metadata import TargetFile
 
-from fissura.errors import FleetError, HashMismatchError
-from fissura.files import replacing
+from fissura.errors import FleetError
+from fissura.files import replacing, sync_folder
 
 
 class TargetFolder:
@@ -22,28 +21,20 @@ class TargetFolder:
         self._folder = folder
         self._new: list[Path] = []
 
-    def add_file(self, name: str, source: Path, sha256: str) -> TargetFile:
-        """Copy a file in.
+    def take_file(self, name: str, copy: Path, sha256: str) -> TargetFile:
+        """Move a file in.
 
         Args:
             name: of the target.
-            source: the file.
-            sha256: that the copy must have: the file may change while it is copied.
-
-        Raises:
-            HashMismatchError: it has another one.
+            copy: the file, on the same disk.
+            sha256: that it has.
         """
-        stated = TargetFile(source.stat().st_size, {"sha256": sha256}, name)
-        with replacing(self._new_path(stated)) as aside:
-            shutil.copyfile(source, aside)
-            copied = TargetFile.from_file(name, str(aside), ["sha256"])
-            if copied != stated:
-                raise HashMismatchError(
-                    f"{source} changed while it was copied: its SHA-256 is {copied.hashes['sha256']} now",
-                    expected=sha256,
-                    fix="publish a bundle that nobody writes to",
-                )
-        return stated
+        target = TargetFile(copy.stat().st_size, {"sha256": sha256}, name)
+        path = self._new_path(target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        copy.replace(path)
+        sync_folder(path.parent)
+        return target
 
     def add_bytes(self, name: str, data: bytes) -> TargetFile:
         """Write a document."""

@@ -39,7 +39,7 @@ def ask(arguments: argparse.Namespace, intent: Intent, allowed: tuple[str, ...])
     home = open_home(arguments)
     repository = Repository.open(home, read_passphrase(arguments))
     with Registry(home.registry) as registry:
-        rollout = find_rollout(registry, arguments.channel)
+        rollout = find_rollout(registry, arguments.channel, intent)
         if rollout.state not in allowed:
             raise FleetError(f"roll-out {rollout.id} is {rollout.state}", expected=" or ".join(allowed))
         settings = repository.settings

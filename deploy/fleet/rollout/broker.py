@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ssl
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ PORT, TLS_PORT = 1883, 8883
 AUTHORITY, CERTIFICATE, KEY = "ca.pem", "client.pem", "client.key"  # as `fissura fleet enroll` hands them out
 LONGEST_RETRY_S = 30
 KEEPALIVE_S = 30
-ANNOUNCE_TIMEOUT_S = 5.0
+PUBLISH_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class BrokerAddress:
 
 def announce_once(address: BrokerAddress, announcement: Announcement) -> bool:
     """Tell a channel's devices to look; whether the broker has it. Where it has not, they look by themselves, later."""
+    return publish_kept(address, {announcement_topic(announcement.channel): announcement.model_dump_json().encode()})
+
+
+def publish_kept(address: BrokerAddress, messages: Mapping[str, bytes]) -> bool:
+    """Give the broker messages to keep, by topic, empty ones to forget what it has; whether it took them all."""
     client, connected = address.client("fissura-operator"), threading.Event()
 
     def welcomed(client: paho.Client, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
@@ -74,12 +80,12 @@ def announce_once(address: BrokerAddress, announcement: Announcement) -> bool:
     try:
         client.connect(address.host, address.port, KEEPALIVE_S)
         client.loop_start()
-        if not connected.wait(ANNOUNCE_TIMEOUT_S):
+        if not connected.wait(PUBLISH_TIMEOUT_S):
             return False
-        topic = announcement_topic(announcement.channel)
-        told = client.publish(topic, announcement.model_dump_json(), qos=1, retain=True)
-        told.wait_for_publish(ANNOUNCE_TIMEOUT_S)
-        return told.is_published()
+        told = [client.publish(topic, payload, qos=1, retain=True) for topic, payload in messages.items()]
+        for one in told:
+            one.wait_for_publish(PUBLISH_TIMEOUT_S)
+        return all(one.is_published() for one in told)
     except (OSError, RuntimeError, ValueError):
         return False
     finally:

@@ -23,7 +23,7 @@ class Pause:
     """Somebody has to look.
 
     Attributes:
-        reason: a word first: 'failures: ...', 'silence: ...'.
+        reason: a word first: 'failures: ...', 'silence: ...', 'absence: ...'.
     """
 
     reason: str
@@ -32,35 +32,43 @@ class Pause:
 Decision = Advance | Wait | Pause
 
 
-def decide(wave: Tally, settings: RolloutSettings, accepted: int = 0) -> Decision:
+def decide(
+    wave: Tally, settings: RolloutSettings, accepted: int = 0, *, overdue: bool = False, last: bool = False
+) -> Decision:
     """Judge a wave.
 
-    Failures are judged as soon as `minimum_reports` devices have told how it ended, or all of those that can; silence
-    at once. Absent devices hold nothing up: the release waits for them. Deferred ones do only where too few others have
-    told.
+    It is judged when `minimum_reports` of its devices have told how it ended, or all of a smaller wave, those that are
+    offline included: a few that are there say nothing about a thousand that are not. Too many failures or too much
+    silence stop it whether it is judged or not. Once it is judged, absent and deferred devices hold nothing up, and
+    when it is overdue, neither do so few others that their failures would not stop it.
 
     Args:
         wave: how its devices stand; those of the earlier waves are among them.
         settings: the limits.
-        accepted: failures that the operator knew of when the roll-out was resumed.
+        accepted: devices among `wave.failed` whose failures the operator knew of when the roll-out was resumed.
+        overdue: whether it has lasted for `silence_s`.
+        last: whether it is given to all devices already: then it waits for nobody who is offline.
     """
-    failed = max(0, wave.failed - accepted)
+    failed = wave.failed - accepted
     ended = wave.committed + failed
-    judged = ended >= min(settings.minimum_reports, ended + wave.running + wave.deferred + wave.silent + wave.waiting)
-    over = not wave.running and not wave.waiting
-    if (judged or over) and failed >= threshold(ended, settings):
+    left = wave.running + wave.waiting
+    minimum = min(settings.minimum_reports, wave.members - accepted - (wave.absent if last else 0))
+    judged = ended >= minimum and (wave.ended > 0 or not wave.members)
+    if (judged or not left) and failed >= threshold(ended, settings):
         return Pause(f"failures: {failed} of {ended} devices that finished at this wave")
     if wave.silent >= threshold(ended + wave.silent, settings):
         return Pause(f"silence: {wave.silent} of {wave.present} devices were not heard")
-    if not over:
-        return Wait()
-    if failed and not wave.committed:
+    unknown = failed + wave.silent + left
+    over = not left or (overdue and judged and unknown < threshold(wave.committed + unknown, settings))
+    if over and failed and not wave.committed:
         return Pause(f"failures: all {failed} devices that finished at this wave")
-    if judged:
+    if over and judged:
         return Advance()
-    if wave.silent:
+    if over and wave.silent:
         return Pause(f"silence: {wave.silent} of {wave.present} devices were not heard, and too few of the others")
-    return Wait()  # for a deferred one
+    if overdue and ended + left < minimum:
+        return Pause(f"absence: too few devices are there: {ended} of at least {minimum} have finished")
+    return Wait()  # for those that are under way, offline or deferred
 
 
 def threshold(devices: int, settings: RolloutSettings) -> float:

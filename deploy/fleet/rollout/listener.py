@@ -7,6 +7,7 @@ first waits for the second, the broker for it, and the devices, which keep every
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -21,6 +22,7 @@ import paho.mqtt.client as paho
 from deploy.fleet.registry.intake import Heard
 from deploy.fleet.registry.registry import Registry
 from deploy.fleet.rollout.broker import BrokerAddress
+from deploy.fleet.rollout.outage import Outage
 from deploy.fleet.rollout.read_report import SUBSCRIPTIONS, read_report
 from fissura.errors import FleetError
 from fissura.topics import UPDATE_ACK, announcement_topic
@@ -64,6 +66,7 @@ class Listener:
         self.refused = 0
         self._registry = registry
         self._address = address
+        self._outage = Outage(address)
         self._queue: Queue[Delivery] = Queue(MOST_WAITING)
         self._closing = threading.Event()
         self._subscribed = False
@@ -75,6 +78,7 @@ class Listener:
         self._logged_s = float("-inf")
         client = address.client("fissura-operator")
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -119,9 +123,12 @@ class Listener:
 
     def _on_connect(self, client: paho.Client, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         if code.is_failure:
-            self._warn(f"broker {self._address} refuses the connection: {code}")
+            self._outage.begins(code)
             return
         client.subscribe([(topic, 1) for topic in SUBSCRIPTIONS])
+
+    def _on_connect_fail(self, client: paho.Client, userdata: Any) -> None:
+        self._outage.begins(sys.exc_info()[1])  # paho calls while it handles the error, and does not hand it over
 
     def _on_subscribe(
         self, client: paho.Client, userdata: Any, mid: int, codes: Sequence[Any], properties: Any
@@ -129,6 +136,7 @@ class Listener:
         if any(code.is_failure for code in codes):
             self._warn(f"broker {self._address} does not let us read {' '.join(SUBSCRIPTIONS)}")
             return
+        self._outage.ends()
         self._newest_retained_s = time.monotonic()
         self._since_s = None
         self._subscribed = True
@@ -138,7 +146,7 @@ class Listener:
     def _on_disconnect(self, client: paho.Client, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         self._subscribed = False
         if not self._closing.is_set() and code.is_failure:
-            self._warn(f"connection to broker {self._address} ended: {code}; connecting again")
+            self._outage.begins(f"the connection ended: {code}")
 
     def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
         if message.retain:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fissura.errors import FleetError
+from fissura.release import channel_target
 
 
 @contextmanager
@@ -19,8 +20,10 @@ def moving(registry: Path, channel: str) -> Iterator[None]:
         channel: name of the channel.
 
     Raises:
+        ReleaseError: no channel can be called so.
         FleetError: another process holds it.
     """
+    channel_target(channel)
     with (registry.parent / f"rollout-{channel}.lock").open("a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,7 +8,9 @@ from fissura.errors import FleetError
 from fissura.release import Channel
 
 
-def plan_rollout(model: str, release: int, channel: str, waves: tuple[int, ...], now: Channel | None) -> Plan:
+def plan_rollout(
+    model: str, release: int, channel: str, waves: tuple[int, ...], now: Channel | None, revoked: tuple[int, ...] = ()
+) -> Plan:
     """Plan a roll-out.
 
     Args:
@@ -17,18 +19,19 @@ def plan_rollout(model: str, release: int, channel: str, waves: tuple[int, ...],
         channel: name of the channel.
         waves: percents, growing to 100.
         now: the channel as it is signed; None: there is none.
+        revoked: releases of the model that other channels revoke, and a new one with them.
 
     Raises:
         FleetError: the channel is on its way with another release, serves another model, or has revoked this one.
     """
+    if release in (revoked if now is None else now.revoked):
+        raise FleetError(f"release {release} of {model} is revoked", fix="publish a mended model as a new release")
     if now is None:
         return Plan(model, release, channel, None, waves)
     if now.model != model:
         raise FleetError(
             f"channel {channel!r} serves the model {now.model!r}", expected=f"a channel of {model!r}, or a new one"
         )
-    if release in now.revoked:
-        raise FleetError(f"release {release} of {model} is revoked", fix="publish a mended model as a new release")
     if now.release == release:
         return _resumed(model, release, channel, waves, now)
     if release < now.release:
@@ -40,7 +43,8 @@ def plan_rollout(model: str, release: int, channel: str, waves: tuple[int, ...],
     if now.percent < 100 or now.paused:
         raise FleetError(
             f"channel {channel!r} gives release {now.release} to {now.percent} %{', paused' if now.paused else ''}",
-            fix="finish that roll-out, or fissura fleet abort",
+            fix=f"fissura fleet rollout {model} {now.release} --channel {channel} goes on with it; to pass over it:"
+            f" fissura fleet promote {model} {release} --channel {channel} --percent 0, then this again",
         )
     return Plan(model, release, channel, now.release, waves, signed=essence(now))
 

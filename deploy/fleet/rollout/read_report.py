@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from pydantic import ValidationError
 
+from deploy.fleet.authority.roles import device_name
 from deploy.fleet.registry.intake import fits
-from fissura.errors import ConfigError
-from fissura.topics import ROOT, UPDATE_EVENT, UPDATE_ONLINE, UPDATE_STATE, check_serial
+from fissura.errors import FissuraError
+from fissura.topics import ROOT, UPDATE_EVENT, UPDATE_ONLINE, UPDATE_STATE
 from fissura.update_messages import Presence, UpdateEvent, UpdateState
 
 LARGEST_BYTES = 65_536
@@ -32,8 +35,8 @@ def read_report(topic: str, payload: bytes) -> UpdateState | UpdateEvent | Prese
     if (kind := KINDS.get(suffix)) is None:
         return "not a topic of reports"
     try:
-        check_serial(serial)
-    except ConfigError as error:
+        device_name(serial)
+    except FissuraError as error:
         return error.found
     if len(payload) > LARGEST_BYTES:
         return f"{len(payload)} bytes"
@@ -45,6 +48,6 @@ def read_report(topic: str, payload: bytes) -> UpdateState | UpdateEvent | Prese
         return f"not a report: {error}"
     if message.serial != serial:
         return "speaks for another device"
-    if not fits(message):
+    if not fits(message, time.time()):
         return "numbers beyond all bounds"
     return message

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 
 from deploy.fleet.registry.rows import OPEN, Rollout
+from deploy.fleet.repository.lock import BusyError
 from deploy.fleet.rollout.controller import Controller
 from deploy.fleet.rollout.listener import Listener
+from fissura.errors import FleetError
+
+logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
+RETRY_S = 5.0
 
 
 def run_rollout(
@@ -32,10 +38,22 @@ def run_rollout(
 
     Returns:
         The roll-out as it is at the end.
+
+    Raises:
+        FleetError: it cannot even begin, for example for want of a key. What goes wrong later, such as a full disk,
+            is tried again and again: the roll-out stands meanwhile.
     """
     before: tuple[str, int] | None = None
     while True:
-        rollout = controller.step(time.time(), listener.listening_since_s)
+        try:
+            rollout = controller.step(time.time(), listener.listening_since_s)
+        except FleetError as error:
+            if before is None and not isinstance(error, BusyError):
+                raise
+            logger.warning("%s; trying again", error)
+            if stopping.wait(RETRY_S):
+                return controller.rollout
+            continue
         if (now := (rollout.state, rollout.wave)) != before:
             before = now
             told(rollout)

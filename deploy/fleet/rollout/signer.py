@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from fissura.release import Channel, Release
 
@@ -14,11 +14,15 @@ class ChannelSigner(Protocol):
         """What the channel gives out now; None: there is no such channel."""
         ...
 
-    def set_channel(self, channel: Channel) -> None:
+    def set_channel(self, channel: Channel, *, expected: Channel | Literal["any"] | None = "any") -> None:
         """Sign and publish. Once it returns, devices may see it; a kill within it leaves the old one or the new one.
 
+        Args:
+            channel: to publish.
+            expected: what it is to take the place of; None: of nothing.
+
         Raises:
-            FleetError: it cannot be signed, or would undo a revocation.
+            FleetError: it cannot be signed, would undo a revocation, or somebody else has changed the channel.
         """
         ...
 

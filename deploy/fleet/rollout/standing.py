@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -11,8 +12,9 @@ from deploy.fleet.registry.rows import Device
 from fissura.cohort import in_wave
 from fissura.update_messages import FAILURES, Phase
 
-Standing = Literal["committed", "failed", "running", "deferred", "silent", "waiting", "absent"]
-HORIZON_S = 7 * 86_400.0  # a device that was not heard for so long is gone, whatever the broker has kept of it
+Standing = Literal["committed", "failed", "running", "deferred", "silent", "waiting", "absent", "gone"]
+HORIZON_S = 7 * 86_400.0  # an offline device that was not heard for so long is gone
+MOST_SILENCES = 4  # of `silence_s`: so long may an installation take, however much a device talks meanwhile
 UNDER_WAY: frozenset[Phase] = frozenset(("check", "download", "verify", "build", "selftest", "shadow", "canary"))
 
 
@@ -28,6 +30,7 @@ class Tally:
         silent: should have been heard, and were not.
         waiting: have not begun yet.
         absent: are offline and have not begun; the release waits for them.
+        gone: are absent since long; nobody waits for them.
     """
 
     committed: int = 0
@@ -37,6 +40,7 @@ class Tally:
     silent: int = 0
     waiting: int = 0
     absent: int = 0
+    gone: int = 0
 
     @property
     def ended(self) -> int:
@@ -47,6 +51,11 @@ class Tally:
     def present(self) -> int:
         """Devices that the wave can learn from."""
         return self.ended + self.running + self.deferred + self.silent + self.waiting
+
+    @property
+    def members(self) -> int:
+        """Devices that the release is for."""
+        return self.present + self.absent
 
     def to_counts(self) -> dict[str, int]:
         """By standing."""
@@ -77,15 +86,25 @@ class Question:
     silence_s: float
     now_s: float
 
+    @property
+    def waited_s(self) -> float:
+        """How long the devices have had."""
+        return self.now_s - self.since_s
 
-def tally(devices: Iterable[Device], question: Question) -> Tally:
-    """Count the devices of a wave."""
-    counts: dict[Standing, int] = {}
-    for device in devices:
-        if belongs(device, question):
-            one = standing(device, question)
-            counts[one] = counts.get(one, 0) + 1
-    return Tally(**counts)
+    @property
+    def is_overdue(self) -> bool:
+        """Whether they have had long enough to be heard."""
+        return self.waited_s > self.silence_s
+
+
+def standings(devices: Iterable[Device], question: Question) -> dict[str, Standing]:
+    """How the devices of a wave stand, by serial."""
+    return {device.serial: standing(device, question) for device in devices if belongs(device, question)}
+
+
+def tally(found: Iterable[Standing]) -> Tally:
+    """Count them."""
+    return Tally(**Counter[str](found))
 
 
 def belongs(device: Device, question: Question) -> bool:
@@ -98,20 +117,23 @@ def belongs(device: Device, question: Question) -> bool:
 
 def standing(device: Device, question: Question) -> Standing:
     """How one device stands."""
-    about_it = device.release == question.release and device.model in (None, question.model)
-    runs_it = device.active == question.release and not (about_it and device.phase == "canary")
+    # `active` and `quarantined` are bare numbers: of the model that the device speaks about.
+    of_model = device.model in (None, question.model)
+    about_it = of_model and device.release == question.release
+    runs_it = of_model and device.active == question.release and not (about_it and device.phase == "canary")
     end, _ = question.ends.get(device.serial, (None, None))
-    if question.release in device.quarantined or (about_it and device.phase in FAILURES):
+    if (of_model and question.release in device.quarantined) or (about_it and device.phase in FAILURES):
         return "failed"
     if runs_it or end == "committed":
         return "committed"
     if end in FAILURES:  # it may be trying again; the failure was one all the same
         return "failed"
+    if about_it and device.phase in UNDER_WAY:  # offline or not: what it was given may have broken it
+        unheard_s = question.now_s - max(device.reported_s, question.since_s)
+        endless = question.waited_s > MOST_SILENCES * question.silence_s
+        return "silent" if unheard_s > question.silence_s or endless else "running"
+    if not device.online:
+        return "gone" if question.now_s - device.seen_s > HORIZON_S else "absent"
     if about_it and device.phase == "deferred":
         return "deferred"
-    if about_it and device.phase in UNDER_WAY:  # offline or not: what it was given may have broken it
-        heard_s = max(device.reported_s, question.since_s)
-        return "silent" if question.now_s - heard_s > question.silence_s else "running"
-    if not device.online or question.now_s - device.seen_s > HORIZON_S:
-        return "absent"
-    return "silent" if question.now_s - question.since_s > question.silence_s else "waiting"
+    return "silent" if question.is_overdue else "waiting"

@@ -19,12 +19,13 @@ PATIENCE_S = 30.0
 PAUSE_S = 0.1
 
 
-def find_rollout(registry: Registry, channel: str | None) -> Rollout:
+def find_rollout(registry: Registry, channel: str | None, intent: Intent) -> Rollout:
     """The roll-out that is meant.
 
     Args:
         registry: to look into.
         channel: None: the only one.
+        intent: what is to be done with it.
 
     Raises:
         FleetError: there is none, or more than one.
@@ -33,7 +34,8 @@ def find_rollout(registry: Registry, channel: str | None) -> Rollout:
     if not found:
         where = f" on channel {channel!r}" if channel else ""
         raise FleetError(
-            f"no roll-out is under way{where}", fix="to take a release back that is out: fissura fleet revoke"
+            f"no roll-out is under way{where}: there is nothing to {intent}",
+            fix="to take a release back that is out: fissura fleet revoke" if intent == "abort" else "",
         )
     if len(found) > 1:
         channels = ", ".join(sorted(one.channel for one in found))

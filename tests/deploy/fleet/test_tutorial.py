@@ -76,4 +76,4 @@ def test_ten_commands_bring_a_signed_release_to_a_device(checkout: Path) -> None
     status = json.loads(out[out.index("\n{\n") :])
     assert status["devices"] == {"known": 1, "online": 1, "by_phase": {"committed": 1}, "by_active": {"1": 1}}
     assert [one["state"] for one in status["rollouts"]] == ["done"]
-    assert os.readlink(checkout / "fleet" / "truck-07" / "active") == "releases/1"
+    assert (checkout / "fleet" / "truck-07" / "active").readlink() == Path("releases/1")

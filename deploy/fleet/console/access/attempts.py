@@ -27,12 +27,12 @@ class Attempts:
 
     def take(self, address: str) -> bool:
         """Spend a try of an address; whether there was one."""
-        network, now_s = _network(address), self._clock()
+        place, now_s = network(address), self._clock()
         with self._lock:
-            spent, at_s = self._spent.pop(network, (0.0, now_s))
+            spent, at_s = self._spent.pop(place, (0.0, now_s))
             spent = max(0.0, spent - (now_s - at_s) / REFILL_S)
             allowed = spent <= TRIES - 1
-            self._spent[network] = (spent + 1 if allowed else spent), now_s
+            self._spent[place] = (spent + 1 if allowed else spent), now_s
             while len(self._spent) > MOST:
                 self._spent.popitem(last=False)
         return allowed
@@ -40,11 +40,11 @@ class Attempts:
     def forgive(self, address: str) -> None:
         """Forget the tries of an address that had the token."""
         with self._lock:
-            self._spent.pop(_network(address), None)
+            self._spent.pop(network(address), None)
 
 
-def _network(address: str) -> str:
-    """An IPv6 client has 2^64 addresses: they count as one."""
+def network(address: str) -> str:
+    """What counts as one address: an IPv6 client has 2^64 of them."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

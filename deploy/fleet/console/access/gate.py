@@ -42,7 +42,7 @@ class Gate:
     def _refusal(self, connection: HTTPConnection, method: str) -> Response | None:
         if method not in ("GET", "HEAD") and not self._is_own(connection):
             return PlainTextResponse("This form was not sent by this page.", 403)
-        path = connection.url.path
+        path = connection.scope["path"]  # not `connection.url`, which older Starlettes make from the Host header
         if any(path == start or (start.endswith("/") and path.startswith(start)) for start in OPEN):
             return None
         if self._sessions.knows(connection.cookies.get(cookie_name(secure=self._secure), ""), self._token.stamp()):

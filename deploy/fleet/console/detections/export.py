@@ -55,12 +55,18 @@ def csv_table(rows: Iterable[Sighting]) -> Iterator[bytes]:
 def _readable(row: Sighting) -> dict[str, object]:
     """The fields, time in words."""
     values: dict[str, object] = dict(zip(_HEAD, vars(row).values(), strict=True))
-    captured = datetime.fromtimestamp(row.captured_s, timezone.utc)
-    values["captured_utc"] = captured.isoformat().replace("+00:00", "Z")
+    values["captured_utc"] = _moment(row.captured_s)
     if row.latitude_deg is not None and row.longitude_deg is not None:
         values["latitude_deg"] = round(row.latitude_deg, DIGITS)
         values["longitude_deg"] = round(row.longitude_deg, DIGITS)
     return values
+
+
+def _moment(at_s: float) -> str:
+    try:
+        return datetime.fromtimestamp(at_s, timezone.utc).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):  # another program wrote it; one row must not end the file
+        return ""
 
 
 _HEAD = tuple("captured_utc" if name == "captured_s" else name for name in COLUMNS)

@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from deploy.fleet.authority.roles import device_name
 from deploy.fleet.console.detections.sighting import Sighting, sighting
 from deploy.fleet.console.detections.store import DetectionStore
 from deploy.fleet.rollout.broker import KEEPALIVE_S, BrokerAddress
@@ -143,6 +144,7 @@ class DetectionListener:
             try:
                 detection = Detection.model_validate_json(message.payload)
                 row = sighting(detection)
+                device_name(detection.serial)
                 if message.topic != DETECTION.of(detection.serial):
                     problem = "speaks for another device"
                 elif any(isinstance(value, str) and "\0" in value for value in row.values()):

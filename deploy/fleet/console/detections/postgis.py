@@ -55,6 +55,7 @@ CREATE INDEX IF NOT EXISTS cracks_time ON cracks (captured_s);
 _COLUMNS = ", ".join(COLUMNS)
 _READ = ", ".join(f"{name}::text" if name in ("uuid", "event_id") else name for name in COLUMNS)
 _INSERT = f"INSERT INTO cracks ({_COLUMNS}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) ON CONFLICT (uuid) DO NOTHING"
+_FIND = f"SELECT {_READ} FROM cracks WHERE uuid = %s::uuid"
 _TOTALS = """
 SELECT COUNT(*), COUNT(latitude_deg), MIN(longitude_deg), MIN(latitude_deg), MAX(longitude_deg), MAX(latitude_deg)
 FROM cracks
@@ -97,7 +98,7 @@ class PostgisStore:
                 yield Sighting(*fields)
 
     def find(self, uuid: str) -> Sighting | None:
-        rows = self._rows(f"SELECT {_READ} FROM cracks WHERE uuid::text = %s", [uuid])
+        rows = self._rows(_FIND, [uuid])
         return Sighting(*rows[0]) if rows else None
 
     def totals(self, wanted: CrackFilter) -> Totals:

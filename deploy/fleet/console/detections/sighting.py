@@ -46,11 +46,18 @@ class Sighting:
         return tuple(vars(self).values())
 
 
+YEARS = range(1970, 2100)  # a clock that was never set begins in 1970
 COLUMNS = tuple(field.name for field in fields(Sighting))
 
 
 def sighting(message: Detection) -> Sighting:
-    """What is stored of a message."""
+    """What is stored of a message.
+
+    Raises:
+        ValueError: a time that no clock of a device shows.
+    """
+    if message.frame.captured_utc.year not in YEARS:
+        raise ValueError(f"captured in the year {message.frame.captured_utc.year}")
     crack, position = message.crack, message.frame.position
     return Sighting(
         uuid=str(message.uuid),

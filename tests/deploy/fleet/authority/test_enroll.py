@@ -91,7 +91,8 @@ def test_a_key_is_not_overwritten_unless_it_is_said_to(
         (["truck-07", "--list"], "and something else"),
         (["a/b"], "cannot stand in a topic"),
         (["operator"], "take it for that role"),
-        (["truck-07", "--days", "0"], "--days 1 or more"),
+        (["truck-07", "--days", "0"], "--days 1 to 7300"),
+        (["truck-07", "--days", "99999999"], "--days 1 to 7300"),
         (["--revoke", "truck-07"], "has no certificate"),
     ],
 )

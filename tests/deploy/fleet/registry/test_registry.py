@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.fleet.registry import audit, rollouts
+from deploy.fleet.registry.forget import forget
 from deploy.fleet.registry.intake import Heard, fits
 from deploy.fleet.registry.registry import Registry
 from deploy.fleet.registry.rollouts import Plan
@@ -79,7 +80,7 @@ def test_what_the_broker_had_kept_is_no_sign_of_life(registry: Registry) -> None
     registry.store([Heard(state("a", "shadow", 7, 3), retained=True)], now_s=100.0)
     device = registry.device("a")
     assert device is not None
-    assert (device.phase, device.reported_s, device.seen_s) == ("shadow", 0.0, 0.0)
+    assert (device.phase, device.reported_s, device.seen_s) == ("shadow", 0.0, 100.0)  # new to us
 
 
 def test_a_device_that_is_gone_is_known_for_what_it_was(registry: Registry) -> None:
@@ -102,9 +103,47 @@ def test_a_device_that_floods_pushes_out_its_own_events_only(
 
 
 def test_numbers_beyond_all_bounds_do_not_fit() -> None:
-    assert fits(state("a", "idle", 7, 2**63 - 1))
-    assert not fits(state("a", "idle", 7, 2**63))
-    assert not fits(state("a", "idle", 7, 1, active=2**70))
+    assert fits(state("a", "idle", 2**63 - 1, 1), 0.0)
+    assert not fits(state("a", "idle", 2**63, 1), 0.0)
+    assert not fits(state("a", "idle", 7, 1, active=2**70), 0.0)
+
+
+def test_a_sequence_that_would_silence_a_device_does_not_fit() -> None:
+    now_s = 1.7e9
+    assert fits(state("a", "idle", 7, int((now_s + 86_000) * 1e3)), now_s)
+    assert not fits(state("a", "idle", 7, int((now_s + 87_000) * 1e3)), now_s)
+    assert not fits(event("a", "committed", 7, 2**63 - 1), now_s)
+
+
+def test_a_device_is_forgotten_with_all_that_it_said(registry: Registry) -> None:
+    poisoned = 10**15
+    registry.store([*ended("a", 7, poisoned, good=False), *ended("b", 7, 3, good=True)])
+    forget(registry, "a")
+    assert [device.serial for device in registry.devices()] == ["b"]
+    assert set(registry.ends(MODEL, 7)) == {"b"}
+    registry.store(ended("a", 7, 4, good=True))
+    device = registry.device("a")
+    assert device is not None
+    assert (device.phase, device.sequence) == ("committed", 4)
+    assert registry.ends(MODEL, 7)["a"] == ("committed", None)
+    assert [(entry.action, entry.details) for entry in registry.audit()] == [("forget", {"serial": "a"})]
+    with pytest.raises(FleetError, match="no device 'c'"):
+        forget(registry, "c")
+
+
+def test_what_the_broker_kept_is_a_sign_of_life_where_it_is_news(registry: Registry) -> None:
+    registry.store([Heard(state("a", "idle", None, 3)), Heard(Presence(serial="a", online=True))], now_s=5.0)
+    for number, message, seen_s in (
+        (10.0, state("a", "idle", None, 3), 5.0),
+        (20.0, Presence(serial="a", online=True), 5.0),
+        (30.0, state("a", "idle", None, 4), 30.0),
+        (40.0, Presence(serial="a", online=False), 40.0),
+        (50.0, Presence(serial="a", online=False), 40.0),
+    ):
+        registry.store([Heard(message, retained=True)], now_s=number)
+        device = registry.device("a")
+        assert device is not None
+        assert (device.seen_s, device.reported_s) == (seen_s, 5.0)
 
 
 def test_two_processes_may_write(registry: Registry) -> None:

@@ -127,3 +127,35 @@ def test_devices_may_fetch_what_a_paused_channel_falls_back_to() -> None:
     paused = BEFORE.model_copy(update={"paused": True})
     assert not without(paused, 5).paused
     assert without(paused, 2).paused
+
+
+def test_a_channel_that_somebody_else_has_changed_is_not_overwritten(three: Repository) -> None:
+    """As the roll-out: it has read the channel, and then somebody promotes."""
+    read = three.promote(MODEL, 2, "stable", percent=10)
+    theirs = three.promote(MODEL, 3, "stable")
+    with pytest.raises(FleetError, match="somebody else"):
+        three.set_channel(read.model_copy(update={"percent": 50}), expected=read)
+    with pytest.raises(FleetError, match="somebody else"):
+        three.set_channel(read, expected=None)
+    assert three.channel("stable") == theirs
+    three.set_channel(theirs.model_copy(update={"percent": 50}), expected=theirs)
+    three.set_channel(Channel(channel="beta", model=MODEL, release=1), expected=None)
+    assert three.channel("beta") is not None
+
+
+def test_a_revoked_release_does_not_come_back_in_a_new_channel(three: Repository) -> None:
+    three.promote(MODEL, 2, "stable")
+    three.promote(MODEL, 3, "stable")
+    three.revoke(MODEL, 3)
+    for refused in (
+        lambda: three.promote(MODEL, 3, "beta"),
+        lambda: three.set_channel(Channel(channel="beta", model=MODEL, release=3)),
+        lambda: three.promote(MODEL, 1, "beta", percent=10, fallback=3),
+    ):
+        with pytest.raises(FleetError, match=r"release 3 .* was revoked in another channel"):
+            refused()
+    assert three.channel("beta") is None
+    assert three.promote(MODEL, 1, "beta") == Channel(channel="beta", model=MODEL, release=1, revoked=(3,))
+    three.set_channel(Channel(channel="late", model=MODEL, release=1))
+    late = three.channel("late")
+    assert late is not None and late.revoked == (3,)

@@ -32,7 +32,7 @@ def test_the_root_needs_two_of_three_keys(home: FleetHome) -> None:
 
 
 def test_every_key_is_its_own_and_readable_by_its_owner_only_and_encrypted(home: FleetHome) -> None:
-    paths = sorted(home.keys.iterdir())
+    paths = sorted(home.keys.glob("*.pem"))
     assert [path.stem for path in paths] == ["root-1", "root-2", "root-3", "snapshot", "targets", "timestamp"]
     assert stat.S_IMODE(home.keys.stat().st_mode) == 0o700
     private = set()

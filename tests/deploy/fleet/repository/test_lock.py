@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -35,6 +36,34 @@ def test_one_publisher_at_a_time_and_a_dead_one_holds_nobody_up(tmp_path: Path) 
         other.wait()
     with only_publisher(tmp_path, patience_s=30):
         pass
+
+
+def test_a_long_copy_holds_nobody_up(
+    home: FleetHome, repository: Repository, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.publish(bundle)
+    other = another(bundle, tmp_path / "large", 2)
+    begun, go_on = threading.Event(), threading.Event()
+    really_copy = shutil.copyfile
+
+    def copy(source: Path, target: Path) -> None:
+        begun.set()
+        assert go_on.wait(60)
+        really_copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    thread = threading.Thread(target=lambda: open_repository(home).publish(other))
+    thread.start()
+    try:
+        assert begun.wait(60)
+        with only_publisher(home.root, patience_s=0.0):
+            pass
+        assert repository.promote(MODEL, 1, "stable").release == 1
+    finally:
+        go_on.set()
+        thread.join()
+    assert repository.releases(MODEL) == [1, 2]
+    assert not (home.targets / ".incoming").exists()
 
 
 def test_many_publishers_lose_nothing(home: FleetHome, bundle: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from tuf.api.exceptions import RepositoryError
 
 from deploy.fleet.home import FleetHome
-from deploy.fleet.repository import target_folder
 from deploy.fleet.repository.repository import Repository
 from deploy.fleet.repository.roles import read_roles
 from fissura.bundle import MANIFEST_NAME
@@ -102,7 +101,7 @@ def test_a_bundle_that_changes_while_it_is_copied_is_refused(
         data[-1] ^= 1
         target.write_bytes(data)
 
-    monkeypatch.setattr(target_folder.shutil, "copyfile", copyfile)
+    monkeypatch.setattr(shutil, "copyfile", copyfile)
     with pytest.raises(HashMismatchError, match="changed while"):
         repository.publish(bundle)
     assert repository.releases(MODEL) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
+from typing import Literal
 
 from deploy.fleet.registry.intake import Heard
 from deploy.fleet.registry.registry import Registry
@@ -15,6 +17,7 @@ from deploy.fleet.rollout.controller import Controller
 from deploy.fleet.rollout.plan import plan_rollout
 from deploy.fleet.settings import RolloutSettings
 from fissura.bundle import MANIFEST_NAME
+from fissura.errors import FleetError
 from fissura.files import write_text
 from fissura.release import Channel, Release, ReleaseFile, read_document
 from fissura.update_messages import Phase, Presence, UpdateEvent, UpdateState
@@ -37,7 +40,9 @@ class FileSigner:
         except FileNotFoundError:
             return None
 
-    def set_channel(self, channel: Channel) -> None:
+    def set_channel(self, channel: Channel, *, expected: Channel | Literal["any"] | None = "any") -> None:
+        if expected != "any" and self.channel(channel.channel) != expected:
+            raise FleetError("changed by somebody else")
         # The history first: a kill in between must not hide a signature, it may only show one that was not.
         with (self._folder / "history").open("a") as stream:
             stream.write(json.dumps(channel.model_dump(mode="json")) + "\n")
@@ -138,4 +143,9 @@ def start(
     plan = plan_rollout(MODEL, release, CHANNEL, settings.waves, signer.channel(CHANNEL))
     rollout = begin(registry, plan, now_s)
     told = [] if announced is None else announced
-    return Controller(registry, rollout, signer, settings, told.append)
+    return Controller(registry, rollout, signer, settings, told.append, clock=hasty())
+
+
+def hasty() -> Callable[[], float]:
+    """A clock by which every look is due."""
+    return count(0.0, 60.0).__next__

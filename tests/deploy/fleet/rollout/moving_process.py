@@ -14,7 +14,7 @@ from deploy.fleet.rollout.lock import moving
 from deploy.fleet.rollout.plan import plan_rollout
 from deploy.fleet.settings import RolloutSettings
 from fissura.cohort import in_wave
-from tests.deploy.fleet.rollout.fleet_fakes import CHANNEL, MODEL, FileSigner, ended, here, serials
+from tests.deploy.fleet.rollout.fleet_fakes import CHANNEL, MODEL, FileSigner, ended, hasty, here, serials
 
 FLEET = serials(60)
 RELEASE = 7
@@ -31,7 +31,7 @@ def main(folder: Path, waves: tuple[int, ...]) -> None:
             registry, plan_rollout(MODEL, RELEASE, CHANNEL, waves, signer.channel(CHANNEL)), time.time()
         )
         registry.store(here(FLEET))
-        controller = Controller(registry, rollout, signer, settings, announce=lambda rollout: None)
+        controller = Controller(registry, rollout, signer, settings, announce=lambda rollout: None, clock=hasty())
         now_s = time.time()
         print("ready", flush=True)
         while controller.rollout.state in OPEN:

@@ -8,27 +8,40 @@ from hypothesis import strategies as st
 
 from deploy.fleet.registry.rows import Device
 from deploy.fleet.rollout.decision import Advance, Pause, Wait, decide, threshold
-from deploy.fleet.rollout.standing import HORIZON_S, Question, Tally, belongs, standing, tally
+from deploy.fleet.rollout.standing import HORIZON_S, MOST_SILENCES, Question, Tally, belongs, standing, standings, tally
 from deploy.fleet.settings import RolloutSettings
 from fissura.cohort import in_wave
 from fissura.update_messages import Phase
 
 LIMITS = RolloutSettings()
 counts = st.integers(0, 300)
-tallies = st.builds(
-    Tally, committed=counts, failed=counts, running=counts, deferred=counts, silent=counts, waiting=counts
-)
+few = st.one_of(st.integers(0, 4), counts)
+tallies = st.builds(Tally, committed=few, failed=few, running=few, deferred=few, silent=few, waiting=few, absent=few)
 
 
 @settings(max_examples=500)
-@given(wave=tallies, accepted=st.integers(0, 20))
-def test_it_never_goes_on_past_too_many_failures(wave: Tally, accepted: int) -> None:
-    failed = max(0, wave.failed - accepted)
-    if isinstance(decide(wave, LIMITS, accepted), Advance):
+@given(wave=tallies, share=st.floats(0, 1), overdue=st.booleans(), last=st.booleans())
+def test_it_never_goes_on_past_too_many_failures(wave: Tally, share: float, overdue: bool, last: bool) -> None:
+    accepted = int(share * wave.failed)
+    failed = wave.failed - accepted
+    if isinstance(decide(wave, LIMITS, accepted, overdue=overdue, last=last), Advance):
         assert failed < max(2, 0.05 * (wave.committed + failed))
         assert wave.silent < max(2, 0.05 * (wave.committed + failed + wave.silent))
-        assert not wave.running
-        assert not wave.waiting
+        assert wave.ended or not wave.members
+        members = wave.members - accepted - (wave.absent if last else 0)
+        assert wave.committed + failed >= min(LIMITS.minimum_reports, members)
+        left = wave.running + wave.waiting
+        assert not left or overdue
+        if left:  # though all of them fail, it would not be too many
+            worst = failed + wave.silent + left
+            assert worst < max(2, 0.05 * (wave.committed + worst))
+
+
+@settings(max_examples=500)
+@given(wave=tallies)
+def test_what_is_overdue_does_not_wait_for_those_who_are_not_there(wave: Tally) -> None:
+    if decide(wave, LIMITS, overdue=True) == Wait():
+        assert wave.running or wave.waiting
 
 
 @settings(max_examples=500)
@@ -50,7 +63,8 @@ def test_silence_pauses(wave: Tally) -> None:
 @pytest.mark.parametrize(
     ("wave", "expected"),
     [
-        (Tally(), Advance()),  # nobody is there: the controller sees to it that somebody is somewhere
+        (Tally(), Advance()),  # nobody is meant: the controller sees to it that somebody is somewhere
+        (Tally(gone=3), Advance()),
         (Tally(committed=1), Advance()),
         (Tally(committed=100, absent=40), Advance()),
         (Tally(committed=99, failed=1), Advance()),
@@ -58,6 +72,11 @@ def test_silence_pauses(wave: Tally) -> None:
         (Tally(committed=98, silent=1), Advance()),
         (Tally(committed=19, failed=1, waiting=80), Wait()),
         (Tally(committed=3, deferred=1), Wait()),
+        (Tally(committed=3, absent=1), Wait()),
+        (Tally(committed=3, absent=997), Wait()),  # three say nothing about a thousand
+        (Tally(committed=19, absent=997), Wait()),
+        (Tally(committed=20, absent=997), Advance()),
+        (Tally(absent=5), Wait()),
         (Tally(deferred=4), Wait()),
         (Tally(failed=9, running=20), Wait()),  # below the minimum
         (Tally(committed=99, running=1), Wait()),
@@ -83,6 +102,29 @@ def test_what_pauses(wave: Tally, word: str) -> None:
     decision = decide(wave, LIMITS)
     assert isinstance(decision, Pause)
     assert decision.reason.startswith(f"{word}: ")
+
+
+@pytest.mark.parametrize(
+    "wave", [Tally(committed=3, absent=997), Tally(absent=5), Tally(deferred=4), Tally(committed=19, deferred=5)]
+)
+def test_too_few_devices_pause_when_it_is_overdue(wave: Tally) -> None:
+    decision = decide(wave, LIMITS, overdue=True)
+    assert isinstance(decision, Pause)
+    assert decision.reason.startswith("absence: too few devices are there: ")
+
+
+def test_a_few_that_do_not_end_hold_nothing_up_for_ever() -> None:
+    assert decide(Tally(committed=99, running=1), LIMITS, overdue=True) == Advance()
+    assert decide(Tally(committed=90, running=10), LIMITS, overdue=True) == Wait()  # all of them may fail
+    assert decide(Tally(committed=96, failed=1, running=3), LIMITS, overdue=True) == Advance()
+    assert decide(Tally(committed=95, failed=2, running=3), LIMITS, overdue=True) == Wait()
+    assert decide(Tally(committed=19, running=1), LIMITS, overdue=True) == Wait()  # it can still be judged
+
+
+def test_the_last_wave_does_not_wait_for_who_is_offline() -> None:
+    """All have the release on offer; a pause would keep it from those that come back."""
+    assert decide(Tally(committed=8, absent=2), LIMITS, last=True) == Advance()
+    assert decide(Tally(absent=2), LIMITS, overdue=True, last=True) == Wait()
 
 
 def test_accepted_failures_do_not_pause_again_but_new_ones_do() -> None:
@@ -172,6 +214,10 @@ def question(now_s: float = 10_100.0, **fields: object) -> Question:
         (device("idle", None, quarantined=(7,)), "failed"),
         (device("idle", None, active=7, quarantined=(7,)), "failed"),  # committed, and crashed later
         (device("deferred", 7), "deferred"),
+        (device("deferred", 7, online=False), "absent"),
+        (device("idle", None, active=7, model="other"), "waiting"),  # came from another channel
+        (device("committed", 7, active=7, model="other"), "waiting"),
+        (device("idle", None, quarantined=(7,), model="other"), "waiting"),
         (device("rejected", 6), "waiting"),  # another release's end
         (device("rejected", 7, model="other"), "waiting"),
     ],
@@ -190,7 +236,20 @@ def test_who_is_online_and_does_not_begin_is_silent() -> None:
     assert standing(device(), question(now_s=10_700.0)) == "silent"
     assert standing(device(), question(now_s=10_700.0, since_s=10_600.0)) == "waiting"  # we have only begun to listen
     assert standing(device(online=False), question(now_s=10_700.0)) == "absent"
-    assert standing(device(), question(now_s=10_001.0 + HORIZON_S, since_s=10_000.0)) == "absent"
+
+
+def test_an_online_device_is_never_absent_however_long_nobody_listened() -> None:
+    late_s = 10_001.0 + HORIZON_S
+    assert standing(device(), question(now_s=late_s, since_s=late_s - 60)) == "waiting"
+    assert standing(device(), question(now_s=late_s)) == "silent"
+    assert standing(device(online=False), question(now_s=late_s - 2)) == "absent"
+    assert standing(device(online=False), question(now_s=late_s)) == "gone"
+
+
+def test_a_device_that_talks_and_talks_but_does_not_end_is_silent_at_last() -> None:
+    limit_s = MOST_SILENCES * 600.0
+    assert standing(device("download", 7, reported_s=10_000 + limit_s), question(10_000 + limit_s)) == "running"
+    assert standing(device("download", 7, reported_s=10_001 + limit_s), question(10_001 + limit_s)) == "silent"
 
 
 def test_a_failure_stays_one_while_the_device_tries_again() -> None:
@@ -204,6 +263,5 @@ def test_other_kinds_of_devices_do_not_belong_to_a_wave() -> None:
     assert belongs(device(hardware="jetson-orin-nx"), jetson)
     assert not belongs(device(hardware="x86_64"), jetson)
     refusing = device("rejected", 7, hardware="x86_64", reason="hardware: x86_64")
-    assert tally([refusing, device("committed", 7, active=7, hardware="jetson-orin-nano")], jetson) == Tally(
-        committed=1
-    )
+    good = device("committed", 7, active=7, hardware="jetson-orin-nano", serial="truck-08")
+    assert tally(standings([refusing, good], jetson).values()) == Tally(committed=1)

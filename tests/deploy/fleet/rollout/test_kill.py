@@ -96,8 +96,8 @@ import os, sys
 from pathlib import Path
 from tests.deploy.fleet.rollout import fleet_fakes, moving_process
 real = fleet_fakes.FileSigner.set_channel
-def set_channel(self, channel):
-    real(self, channel)
+def set_channel(self, channel, expected):
+    real(self, channel, expected=expected)
     if channel.percent == int(sys.argv[1]):
         os.kill(os.getpid(), 9)
 fleet_fakes.FileSigner.set_channel = set_channel

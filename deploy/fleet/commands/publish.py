@@ -42,13 +42,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Publish."""
     home = open_home(arguments)
     repository = Repository.open(home, read_passphrase(arguments))
-    release = repository.publish(
-        arguments.bundle,
-        hardware=arguments.hardware,
-        tensorrt=arguments.tensorrt,
-        oldest_fissura=arguments.oldest_fissura,
-        notes=arguments.notes,
-    )
+    try:
+        release = repository.publish(
+            arguments.bundle,
+            hardware=arguments.hardware,
+            tensorrt=arguments.tensorrt,
+            oldest_fissura=arguments.oldest_fissura,
+            notes=arguments.notes,
+        )
+    except OSError as error:
+        raise FleetError(
+            f"the release cannot be written: {error}",
+            expected=f"a folder {home.root} with room, that you may write to",
+            fix="make room or get the permission, then the same command again",
+        ) from error
     note(home, "publish", model=release.model, release=release.release, bundle=release.bundle_id)
     if arguments.json:
         print(release.to_json().decode(), end="")

@@ -21,9 +21,11 @@ from deploy.fleet.console.access.token import TokenCheck
 from deploy.fleet.console.detections.store import DetectionStore
 from deploy.fleet.console.options import ConsoleOptions
 from deploy.fleet.console.pages.audit import AuditPage
+from deploy.fleet.console.pages.broker_link import BrokerLink
 from deploy.fleet.console.pages.cracks import CracksPage
 from deploy.fleet.console.pages.device import DevicePage
 from deploy.fleet.console.pages.fleet import FleetPage
+from deploy.fleet.console.pages.freshness import Freshness
 from deploy.fleet.console.pages.login import LoginPage
 from deploy.fleet.console.pages.rollouts import RolloutsPage
 from deploy.fleet.console.render import Renderer
@@ -40,16 +42,18 @@ class Sources:
         registry: devices, roll-outs, audit.
         store: cracks.
         token: hash of the token, a file.
+        link: connection to the broker; None: there is none.
     """
 
     registry: Registry
     store: DetectionStore
     token: Path
+    link: BrokerLink | None = None
 
 
 def make_app(sources: Sources, options: ConsoleOptions) -> Starlette:
     """Put the console together."""
-    renderer = Renderer(options)
+    renderer = Renderer(options, Freshness(sources.registry, sources.link))
     token, sessions = TokenCheck(sources.token), Sessions()
     login = LoginPage(token, sessions, Attempts(), renderer, secure=options.secure)
     cracks = CracksPage(sources.store, renderer)
@@ -78,8 +82,8 @@ def make_app(sources: Sources, options: ConsoleOptions) -> Starlette:
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[
-            Middleware(Headers, options.tiles, secure=options.secure),
-            Middleware(Gate, sessions, token, secure=options.secure),
+            Middleware(Headers, tiles=options.tiles, secure=options.secure),
+            Middleware(Gate, sessions=sessions, token=token, secure=options.secure),
         ],
         exception_handlers={HTTPException: problem},
     )

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from deploy.fleet.console.options import ConsoleOptions
+from deploy.fleet.console.pages.freshness import Freshness
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONG_AGO_S = 1.0  # the registry says 0 for never
@@ -21,9 +22,10 @@ class Renderer:
 
     Args:
         options: of the console.
+        freshness: of what the pages show.
     """
 
-    def __init__(self, options: ConsoleOptions) -> None:
+    def __init__(self, options: ConsoleOptions, freshness: Freshness) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -31,8 +33,8 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"ago": ago, "moment": moment, "number": number}
-        self._environment.globals |= {"options": options}
+        self._environment.filters |= {"ago": ago, "moment": moment, "hour": hour, "number": number}
+        self._environment.globals |= {"options": options, "freshness": freshness}
 
     def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page from a template."""
@@ -47,7 +49,7 @@ def ago(at_s: float) -> str:
     if age_s < -60:
         return "in the future"
     if age_s < 60:
-        return "now"
+        return "less than 1 min ago"
     for unit, length_s in (("d", 86_400), ("h", 3600), ("min", 60)):
         if age_s >= length_s:
             return f"{age_s / length_s:.0f} {unit} ago"
@@ -62,6 +64,11 @@ def moment(at_s: float | None) -> str:
         return f"{datetime.fromtimestamp(at_s, timezone.utc):%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError):  # a device may say anything
         return "no date"
+
+
+def hour(at_s: float) -> str:
+    """Hour and minute of a time (UTC, seconds)."""
+    return f"{datetime.fromtimestamp(at_s, timezone.utc):%H:%M}"
 
 
 def number(value: float) -> str:

@@ -111,7 +111,10 @@ def serve(app: Starlette, place: Place) -> None:
     try:
         listener = socket.create_server((place.host, place.port), family=family, backlog=128)
     except OSError as error:
-        raise FleetError(f"{place.host}:{place.port} cannot be listened on: {error.strerror or error}", fix="another --listen HOST:PORT") from error
+        raise FleetError(
+            f"{place.host}:{place.port} cannot be listened on: {error.strerror or error}",
+            fix="another --listen HOST:PORT",
+        ) from error
     config = uvicorn.Config(
         app,
         ssl_certfile=place.cert,

@@ -7,6 +7,7 @@ import json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from deploy.fleet.console.pages.audit_words import sentence
 from deploy.fleet.console.render import Renderer
 from deploy.fleet.registry.registry import Registry
 from fissura.errors import FleetError
@@ -33,6 +34,7 @@ class AuditPage:
         except FleetError as error:
             newest, broken = "", str(error)
         entries = [
-            (entry, json.dumps(entry.details, ensure_ascii=False)) for entry in reversed(self._registry.audit(ROWS))
+            (entry, sentence(entry.action, entry.details), json.dumps(entry.details, ensure_ascii=False))
+            for entry in reversed(self._registry.audit(ROWS))
         ]
         return self._renderer.page("audit.html", entries=entries, newest=newest, broken=broken, limit=ROWS)

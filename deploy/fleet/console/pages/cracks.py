@@ -16,6 +16,7 @@ from deploy.fleet.console.render import Renderer
 from fissura.errors import UsageError
 
 NAMES = ("serial", "since", "until", "min_width_mm", "min_width_px", "min_confidence")
+EXPORTED = frozenset((*NAMES, "bbox"))
 SMALLEST_CELL_DEG = 1e-7
 
 
@@ -35,9 +36,9 @@ class CracksPage:
         """The map."""
         values = {name: request.query_params.get(name, "") for name in NAMES}
         try:
-            wanted, problem = read_filter(values), None
-        except UsageError as error:
-            wanted, problem = CrackFilter(), str(error)
+            totals, problem = self._store.totals(read_filter(values)), None
+        except UsageError as error:  # nothing is shown then: all cracks would pass for those that were asked for
+            totals, problem = None, str(error)
         query = urlencode({name: value for name, value in values.items() if value and problem is None})
         return self._renderer.page(
             "map.html",
@@ -45,7 +46,7 @@ class CracksPage:
             values=values,
             problem=problem,
             query=query,
-            totals=self._store.totals(wanted),
+            totals=totals,
         )
 
     def clusters(self, request: Request) -> Response:
@@ -73,12 +74,12 @@ class CracksPage:
 
     def geojson(self, request: Request) -> Response:
         """The cracks with a position."""
-        rows = self._store.rows(_filter(request))
+        rows = self._store.rows(_exported(request))
         return _file(StreamingResponse(geojson(rows), media_type="application/geo+json"), "cracks.geojson")
 
     def csv(self, request: Request) -> Response:
         """All cracks."""
-        rows = self._store.rows(_filter(request))
+        rows = self._store.rows(_exported(request))
         return _file(StreamingResponse(csv_table(rows), media_type="text/csv; charset=utf-8"), "cracks.csv")
 
 
@@ -87,6 +88,13 @@ def _filter(request: Request) -> CrackFilter:
         return read_filter(request.query_params)
     except UsageError as error:
         raise HTTPException(400, str(error)) from error
+
+
+def _exported(request: Request) -> CrackFilter:
+    """A filter whose every word is known: with a misspelt one a file would hold more than was asked for."""
+    if unknown := sorted(set(request.query_params) - EXPORTED):
+        raise HTTPException(400, f"{unknown[0][:100]!r} is no parameter; there are {', '.join(sorted(EXPORTED))}")
+    return _filter(request)
 
 
 def _file(response: Response, name: str) -> Response:

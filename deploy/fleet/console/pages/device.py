@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from deploy.fleet.console.detections.crack_filter import CrackFilter
 from deploy.fleet.console.detections.store import DetectionStore
+from deploy.fleet.console.pages.figures import figure_name
 from deploy.fleet.console.render import Renderer
 from deploy.fleet.registry.registry import Registry
 from fissura.update_messages import FAILURES
@@ -44,4 +45,5 @@ class DevicePage:
             limit=EVENTS,
             totals=totals,
             failures=FAILURES,
+            figure_name=figure_name,
         )

@@ -15,7 +15,7 @@ async function refresh() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const old of document.querySelectorAll("[data-live]")) {
       const part = fresh.querySelector(`[data-live="${old.dataset.live}"]`);
-      const inUse = old.contains(document.activeElement) || !document.getSelection().isCollapsed;
+      const inUse = old.contains(document.activeElement) || old.querySelector("details[open]") || !document.getSelection().isCollapsed;
       if (part && !inUse && part.innerHTML !== old.innerHTML) old.replaceWith(document.adoptNode(part));
     }
     document.body.classList.remove("stale");

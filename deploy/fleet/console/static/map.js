@@ -108,6 +108,7 @@ function start(box) {
     for (const cluster of clusters) drawCluster(parts, cluster, scale);
     svg.replaceChildren(...parts);
     drawScale();
+    if (picked) putBeside(x(picked.lon) - left(), y(picked.lat) - top());
   }
 
   function drawTiles(parts) {
@@ -146,7 +147,7 @@ function start(box) {
     const step = stepOf(scale, scale.of(cluster));
     const circle = element("circle", { cx, cy, r, fill: step === null ? UNKNOWN : STEPS[step] });
     circle.append(element("title", {}, cluster.count === 1 ? "1 crack" : `${cluster.count} cracks`));
-    if (cluster.count === 1 && picked === cluster.uuid) circle.classList.add("chosen");
+    if (cluster.count === 1 && picked?.uuid === cluster.uuid) circle.classList.add("chosen");
     circle.addEventListener("click", () => (cluster.count === 1 ? choose(cluster.uuid) : open(cluster)));
     parts.push(circle);
     if (cluster.count > 1) {
@@ -189,9 +190,29 @@ function start(box) {
       holder.textContent = value;
       list.append(term, words);
     }
-    chosen.replaceChildren(list);
+    const close = document.createElement("button");
+    close.type = "button";
+    close.textContent = "×";
+    close.setAttribute("aria-label", "Close");
+    close.addEventListener("click", unchoose);
+    chosen.replaceChildren(list, close);
     chosen.hidden = false;
-    picked = uuid;
+    picked = { uuid, lon, lat };
+    draw();
+  }
+
+  // Beside the point where there is room, else as near as the map's edges let it.
+  function putBeside(px, py) {
+    const gap = 16, edge = 8;
+    const right = px + gap + chosen.offsetWidth + edge <= box.clientWidth;
+    const within = (wish, most) => Math.max(edge, Math.min(wish, most - edge));
+    chosen.style.left = `${within(right ? px + gap : px - gap - chosen.offsetWidth, box.clientWidth - chosen.offsetWidth)}px`;
+    chosen.style.top = `${within(py - chosen.offsetHeight / 2, box.clientHeight - chosen.offsetHeight)}px`;
+  }
+
+  function unchoose() {
+    chosen.hidden = true;
+    picked = null;
     draw();
   }
 
@@ -221,7 +242,7 @@ function start(box) {
 
   const fingers = new Map();
   box.addEventListener("pointerdown", (event) => {
-    if (event.target.closest("button")) return;
+    if (event.target.closest("button, #chosen")) return;
     fingers.set(event.pointerId, event);
   });
   box.addEventListener("pointermove", (event) => {
@@ -246,6 +267,7 @@ function start(box) {
     });
   }
   box.addEventListener("wheel", (event) => {
+    if (event.target.closest("#chosen")) return;
     event.preventDefault();
     const place = box.getBoundingClientRect();
     zoom(Math.max(-1, Math.min(1, -event.deltaY / 200)), event.clientX - place.left, event.clientY - place.top);
@@ -255,6 +277,7 @@ function start(box) {
     if (steps[event.key]) pan(...steps[event.key]);
     else if (event.key === "+" || event.key === "=") zoom(1);
     else if (event.key === "-") zoom(-1);
+    else if (event.key === "Escape" && !chosen.hidden) unchoose();
     else return;
     event.preventDefault();
   });

@@ -68,8 +68,12 @@ class ConsoleProcess:
         found = re.search(r"console: (\S+)", self.output())
         assert found, self.output()
         self.url = found[1]
-        if token := re.search(r"token: (\S+)", self.output()):
-            self.token = token[1]
+        if told := re.search(r"token: in (\S+);", self.output()):
+            file = Path(told[1])
+            assert file.stat().st_mode & 0o777 == 0o600
+            self.token = file.read_text().strip()
+            file.unlink()
+            assert self.token not in self.output()
         with self.client() as client:  # the line comes before the first answer
             assert client.get("login").status_code == 200
 

@@ -77,6 +77,38 @@ def fill_rollout(path: Path, *, reason: str) -> None:
         rollouts.move(registry, one, "paused", NOW_S, reason=reason)
 
 
+def fill_ended_rollouts(path: Path) -> None:
+    """Release 30, aborted in its second wave; 31, done, but two of three have failed; 32, which nobody moves."""
+    with Registry(path) as registry:
+        one = rollouts.begin(registry, _plan(30, "over", (1, 10, 50, 100)), NOW_S)
+        one = rollouts.record_signed(registry, one, "first", {}, NOW_S)
+        one = rollouts.advance(registry, one, {}, NOW_S)
+        one = rollouts.record_signed(registry, one, "second", {}, NOW_S)
+        rollouts.record_counts(registry, one, {"running": 1})
+        rollouts.move(registry, one, "aborted", NOW_S, reason="operator: storm")
+        one = rollouts.begin(registry, _plan(31, "over", (100,)), NOW_S)
+        one = rollouts.record_signed(registry, one, "first", {}, NOW_S)
+        rollouts.advance(registry, one, {"committed": 1, "failed": 2}, NOW_S)
+        rollouts.begin(registry, _plan(32, "lonely", (100,)), NOW_S)
+        taken_back = {
+            "serial": "taker",
+            "sequence": 9,
+            "phase": "rolled_back",
+            "model": "cssr",
+            "release": 31,
+            "reason": "revoked: by channel over",
+            "channel": "over",
+            "hardware": "jetson-orin-nano",
+            "version": "0.1.0",
+            "happened_utc": datetime.fromtimestamp(NOW_S, timezone.utc),
+        }
+        registry.store([Heard(UpdateEvent.model_validate(taken_back))], NOW_S)
+
+
+def _plan(release: int, channel: str, percents: tuple[int, ...]) -> rollouts.Plan:
+    return rollouts.Plan(model="cssr", release=release, channel=channel, fallback=11, percents=percents)
+
+
 def fill_cracks(path: Path, count: int) -> None:
     """Cracks on a road, a last one without a position, whose texts are attacks."""
     rows = [sighting_number(number) for number in range(count)]

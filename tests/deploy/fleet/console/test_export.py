@@ -5,11 +5,13 @@ import io
 import json
 from datetime import datetime, timezone
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.fleet.console.detections.export import FORMULA, csv_table, geojson
-from tests.deploy.fleet.console.sightings import sighting_number
+from deploy.fleet.console.detections.sighting import sighting
+from tests.deploy.fleet.console.sightings import detection, sighting_number
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
@@ -62,3 +64,20 @@ def test_the_head_stands_in_an_empty_table_too() -> None:
 def test_the_earliest_time_can_be_written() -> None:
     early = datetime(1, 1, 1, tzinfo=timezone.utc).timestamp()
     assert b"0001-01-01T00:00:00Z" in b"".join(csv_table([sighting_number(1, captured_s=early)]))
+
+
+@pytest.mark.parametrize("captured_s", [253402300800.0, 1e18, -1e18, float("inf")])
+def test_a_time_that_cannot_be_does_not_end_the_file(captured_s: float) -> None:
+    rows = [sighting_number(1), sighting_number(2, captured_s=captured_s), sighting_number(3)]
+    table = list(csv.DictReader(io.StringIO(b"".join(csv_table(rows)).decode())))
+    assert [row["captured_utc"] != "" for row in table] == [True, False, True]
+    assert len(json.loads(b"".join(geojson(rows)))["features"]) == 3
+
+
+@pytest.mark.parametrize("year", [1, 1969, 2100, 9999])
+def test_a_year_that_no_clock_shows_is_not_stored(year: int) -> None:
+    message = detection("truck-01", 1)
+    frame = message.frame.model_copy(update={"captured_utc": datetime(year, 12, 31, 23, 59, 59, 999999, timezone.utc)})
+    with pytest.raises(ValueError, match=f"year {year}"):
+        sighting(message.model_copy(update={"frame": frame}))
+    assert sighting(message).captured_s == 1_700_000_001.0

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import stat
+import sys
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.datastructures import URL
+from starlette.requests import HTTPConnection
 
+from deploy.fleet.commands.console import _hand_out
+from deploy.fleet.console.access.token import make_token
+from deploy.fleet.console.app import Sources, make_app
+from deploy.fleet.console.detections.store import open_store
+from deploy.fleet.console.options import ConsoleOptions
+from deploy.fleet.registry.registry import Registry
 from fissura.cli import main
 from tests.deploy.fleet.console.console_process import ConsoleProcess
 
@@ -146,3 +158,51 @@ def test_plain_http_on_the_port_gets_no_page(shared: ConsoleProcess) -> None:
         httpx.get(shared.url.replace("https", "http"), timeout=10, trust_env=False)
     with pytest.raises(httpx.ConnectError, match="certificate"):
         httpx.get(shared.url, timeout=10, trust_env=False)  # who does not know the authority does not trust it
+
+
+@pytest.mark.parametrize("host", ["x/login?", "x/static/", "x/login#", "localhost"])
+@pytest.mark.parametrize("path", ["/", "/audit", "/cracks.csv"])
+def test_the_host_that_a_request_names_opens_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, path: str, host: str
+) -> None:
+    """With the address of a request as Starlette 0.40 makes it: of whatever stands in the Host header."""
+    as_before = property(lambda self: URL(f"https://{self.headers['host']}{self.scope['path']}"))
+    monkeypatch.setattr(HTTPConnection, "url", as_before)
+    with Registry(home / "registry.sqlite") as registry:
+        store = open_store(None, home / "detections.sqlite")
+        make_token(home / "token")
+        app = make_app(Sources(registry, store, home / "token"), ConsoleOptions("roads", None, secure=True))
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "scheme": "https",
+            "server": ("127.0.0.1", 8443),
+            "headers": [(b"host", host.encode())],
+        }
+        statuses: list[int] = []
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b""}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        asyncio.run(app(scope, receive, send))
+    assert statuses == [401]
+
+
+def test_a_token_is_shown_to_a_person_and_to_no_journal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token.txt"
+    _hand_out("secret", path)
+    assert "secret" not in capsys.readouterr().out and path.read_text() == "secret\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.unlink()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    _hand_out("secret", path)
+    assert "token: secret" in capsys.readouterr().out and not path.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from deploy.fleet.registry.intake import Heard
 from deploy.fleet.registry.registry import Registry
+from deploy.fleet.rollout.lock import moving
 from fissura.update_messages import Presence
 from tests.deploy.fleet.console import fleet_data
 from tests.deploy.fleet.console.browser import Browser
@@ -27,6 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleProcess]:
     registry = home / "state" / "fleet.sqlite"
     fleet_data.fill_devices(registry, 240)
     fleet_data.fill_attacker(registry)
+    fleet_data.fill_ended_rollouts(registry)
     fleet_data.fill_rollout(registry, reason=f"failures: 5 of 20 {fleet_data.ATTACK}")
     fleet_data.fill_cracks(home / "state" / "detections.sqlite", CRACKS)
     with ConsoleProcess(home) as console:
@@ -130,7 +133,7 @@ def test_a_device_has_its_history(site: ConsoleProcess, page: Browser) -> None:
     page.go(f"{site.url}?q=truck-00019")
     page.follow(".devices td.serial a")
     text = page.text("main")
-    assert "release 11" in text and "rolled back" in text and "p99_ms 184" in text
+    assert "release 11" in text and "rolled back" in text and "p99, ms 184" in text
     page.go(f"{site.url}devices/truck-01")
     assert "its agent was never heard, only its detections" in page.text("dl")
     page.follow("dd a")
@@ -144,7 +147,9 @@ def test_a_rollout_shows_its_waves_and_why_devices_failed(site: ConsoleProcess, 
     text = page.text(".rollout")
     assert "cssr 12" in text and "paused" in text
     assert "15 committed" in text and "5 failed" in text and text.count("not begun") == 2
-    lengths = page.run("[...document.querySelectorAll('.waves li:nth-child(2) rect')].map(r => r.width.baseVal.value)")
+    lengths = page.run(
+        "[...document.querySelectorAll('.rollout:first-child li:nth-child(2) rect')].map(r => r.width.baseVal.value)"
+    )
     assert lengths == [75, 25]
     (row,) = page.run(
         "[...document.querySelectorAll('.reasons tbody tr')].map(r => r.innerText).filter(t => t.includes('latency'))"
@@ -152,9 +157,82 @@ def test_a_rollout_shows_its_waves_and_why_devices_failed(site: ConsoleProcess, 
     assert row.startswith("24") and "truck-00009" in row and "and 19 more" in row
 
 
+def test_a_rollout_that_is_over_has_nothing_under_way(site: ConsoleProcess, page: Browser) -> None:
+    page.go(f"{site.url}rollouts")
+    (text,) = page.run(
+        "[...document.querySelectorAll('.rollout')].map(r => r.innerText).filter(t => t.includes('cssr 30'))"
+    )
+    assert "aborted" in text and "1 not finished" in text and "1 running" not in text
+    assert "It ended before the waves of 50, 100 %." in text and "begun" not in text
+    assert "2025-10-09 08:53:20 UTC" in text
+
+
+def test_a_rollout_with_failures_is_not_green(site: ConsoleProcess, page: Browser) -> None:
+    page.go(f"{site.url}rollouts")
+    badges = page.run(
+        "[...document.querySelectorAll('.rollout h2')].map(h => [h.innerText, h.lastElementChild.className])"
+    )
+    (found,) = [kind for words, kind in badges if "cssr 31" in words and "done, 2 of 3 failed" in words]
+    assert found == "badge mild"
+
+
+def test_a_rollout_that_no_command_drives_says_so(site: ConsoleProcess, page: Browser) -> None:
+    def head() -> str:
+        page.go(f"{site.url}rollouts")
+        heads = page.run("[...document.querySelectorAll('.rollout h2')].map(h => h.innerText)")
+        return next(str(words) for words in heads if "cssr 32" in words)
+
+    assert "running, but no command drives it" in head()
+    with moving(site.home / "state" / "fleet.sqlite", "lonely"):
+        assert "no command" not in head()
+    assert "no command drives it" in head()
+
+
+def test_what_the_operator_revoked_is_no_failure(site: ConsoleProcess, page: Browser) -> None:
+    page.go(f"{site.url}rollouts")
+    (tables,) = page.run(
+        "[...document.querySelectorAll('.rollout')].filter(r => r.innerText.includes('cssr 31'))"
+        ".map(r => [...r.querySelectorAll('h3')].map(h => h.innerText + h.nextElementSibling.innerText))"
+    )
+    (revoked,) = tables
+    assert revoked.startswith("Taken back") and "revoked" in revoked and "taker" in revoked
+
+
+def test_a_bad_filter_shows_and_exports_nothing(site: ConsoleProcess, page: Browser) -> None:
+    page.go(f"{site.url}map?since=yesterday")
+    assert "is no time" in page.text(".problem")
+    assert page.run("document.querySelectorAll('#map, .files a, .above').length") == 0
+    assert "detection" not in page.text("main").lower()
+
+
+@pytest.mark.parametrize("path", ["cracks.csv", "cracks.geojson"])
+def test_an_export_refuses_a_word_that_it_does_not_know(site: ConsoleProcess, path: str) -> None:
+    with site.logged_in() as client:
+        answer = client.get(f"{path}?serial=truck-01&min_widht_mm=3")
+        assert answer.status_code == 400 and "min_widht_mm" in answer.text and "min_width_mm" in answer.text
+        assert client.get(f"{path}?serial=truck-01&bbox=0,0,20,60").status_code == 200
+
+
+def test_every_page_tells_how_old_it_is(site: ConsoleProcess, page: Browser) -> None:
+    for path in ("", "devices/truck-00009", "rollouts", "audit", "map"):
+        page.go(f"{site.url}{path}")
+        text = page.text(".freshness")
+        assert (
+            re.search(r"Newest report .*, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", text) and "without a broker" in text
+        ), path
+    page.go(f"{site.url}?q=truck-00003")
+    assert "offline" in page.text(".devices tbody") and "now" not in page.text(".devices tbody")
+
+
 def test_the_audit_says_whether_its_chain_holds(site: ConsoleProcess, page: Browser) -> None:
     page.go(f"{site.url}audit")
-    assert "The chain holds" in page.text() and "paused" in page.text(".audit")
+    assert "The chain holds" in page.text() and "Roll-out 4 is paused in the wave of 10 %" in page.text(".audit")
+    (row,) = page.run(
+        "[...document.querySelectorAll('.audit tr')].map(r => r.innerText).filter(t => t.includes('is paused'))"
+    )
+    assert '"percent"' not in row, "raw lines are shown on demand"
+    page.run("void document.querySelectorAll('.audit details').forEach(one => (one.open = true))")
+    assert '"percent": 10' in page.text(".audit")
 
 
 def test_the_map_shows_every_crack_that_has_a_position(site: ConsoleProcess, page: Browser) -> None:
@@ -183,6 +261,12 @@ def test_a_point_tells_about_its_crack_and_a_heap_opens(site: ConsoleProcess, pa
     page.run(f"void {single}.dispatchEvent(new MouseEvent('click', {{bubbles: true}}))")
     page.wait("!document.querySelector('#chosen').hidden")
     text = page.text("#chosen")
+    place = (
+        "(s => { const b = document.querySelector(s).getBoundingClientRect(); return [b.x, b.y, b.right, b.bottom]; })"
+    )
+    left, top, right, bottom = page.run(f"{place}('#chosen')")
+    outer = page.run(f"{place}('#map')")
+    assert outer[0] <= left < right <= outer[2] and outer[1] <= top < bottom <= outer[3]
     assert "truck-01" in text and "2.00 mm (4.0 px)" in text and "± 2 m" in text and "2023-11-14" in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,20 @@ def test_an_address_that_is_taken_is_an_error(home: Path, capsys: pytest.Capture
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         assert main(["fleet", "console", "--fleet", str(home), "--offline", "--insecure-http", "--listen", place]) == 2
-    assert "cannot be listened on" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "cannot be listened on" in message
+    assert "another --listen" in message
+
+
+def test_a_certificate_that_is_not_there_is_named(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "there.pem"
+    there.touch()
+    for cert, key, found in (("/nope.pem", there, "--cert /nope.pem"), (there, "/nope.key", "--key /nope.key")):
+        words = ["--fleet", str(home), "--offline", "--cert", str(cert), "--key", str(key)]
+        assert main(["fleet", "console", *words]) == 2
+        assert found in capsys.readouterr().err
 
 
 class _Tiles(http.server.BaseHTTPRequestHandler):
@@ -75,3 +89,24 @@ def test_tiles_are_asked_for_where_an_address_is_set(
     # The crack at 52.5 N 13.4 E: longitude to column is linear, and the row is north of the equator.
     assert abs(column - (13.4 + 180) / 360 * size) <= 4 and row < size / 2
     assert not browser.errors
+
+
+@pytest.mark.parametrize(
+    ("words", "works"),
+    [
+        (["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"], True),
+        (["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA"], False),
+        (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], False),
+    ],
+)
+def test_only_good_tls_is_spoken(console: ConsoleProcess, words: list[str], works: bool) -> None:
+    place = console.url.removeprefix("https://").rstrip("/")
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", place, *words],
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ("Cipher is (NONE)" not in done.stdout) is works, done.stdout

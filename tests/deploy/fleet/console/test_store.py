@@ -140,3 +140,16 @@ def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(FleetError, match="not a database"):
         open_store(None, path)
+
+
+def test_postgis_finds_a_crack_by_its_key(postgres: str, tmp_path: Path) -> None:
+    import psycopg
+
+    from deploy.fleet.console.detections.postgis import _FIND
+
+    store = open_store(postgres, tmp_path / "unused.sqlite")
+    store.add([sighting_number(1)])
+    with psycopg.connect(postgres) as connection:
+        connection.execute("SET enable_seqscan = off")  # the planner reads so small a table as a whole, else
+        plan = str(connection.execute(f"EXPLAIN {_FIND}", [sighting_number(1).uuid]).fetchall())
+    assert "cracks_pkey" in plan, plan

@@ -258,7 +258,10 @@ class Pipeline:
             milliseconds = (time.perf_counter_ns() - inferred.began_ns) / 1e6
             self._times.add("frame", milliseconds)
             assert inferred.probability is not None  # or there was an error
-            self.tap.put(Finished(frame.image, inferred.probability, inferred.model, inferred.began_ns, milliseconds))
+            engine_ms = (inferred.inferred_ns - inferred.began_ns) / 1e6
+            self.tap.put(
+                Finished(frame.image, inferred.probability, inferred.model, inferred.began_ns, milliseconds, engine_ms)
+            )
             if self._budget is not None:
                 self._budget.finish(inferred.inferred_s)
         finally:

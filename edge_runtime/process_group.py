@@ -17,14 +17,21 @@ PROC = Path("/proc")
 
 def resident_bytes(group: int) -> int:
     """Resident memory of a process group, bytes; 0 where the system does not say. Shared pages count for each."""
-    total = 0
-    for folder in PROC.glob("[0-9]*"):
-        with suppress(OSError, ValueError, IndexError):  # a process may end while we look
-            # The name stands in parentheses and may hold spaces and parentheses itself.
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[2]) == group:
-                total += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-    return total
+    found = (_group_and_bytes(folder) for folder in PROC.glob("[0-9]*"))
+    return sum(resident for its, resident in found if its == group)
+
+
+def own_resident_bytes(process: int) -> int:
+    """The same of one process alone, for a fraction of the time."""
+    return _group_and_bytes(PROC / str(process))[1]
+
+
+def _group_and_bytes(folder: Path) -> tuple[int, int]:
+    with suppress(OSError, ValueError, IndexError):  # a process may end while we look
+        # The name stands in parentheses and may hold spaces and parentheses itself.
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        return int(fields[2]), int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    return 0, 0
 
 
 def kill_group(group: int) -> None:

@@ -48,6 +48,11 @@ def ignoring_hang_ups() -> Iterator[None]:
         signal.signal(signal.SIGHUP, before)
 
 
+def signal_name(number: int) -> str:
+    """As people know it; of a real-time signal, which has no name in Python, the number."""
+    return f"signal {signal.Signals(number).name}" if number in set(signal.Signals) else f"signal {number}"
+
+
 def _typed() -> bool:
     """Whether the process hangs on a terminal."""
     try:

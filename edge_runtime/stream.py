@@ -44,7 +44,8 @@ class Inferred:
         error: why it failed.
         tiles: what became of its tiles, in modes that have them.
         began_ns: when it was taken, by `time.perf_counter_ns`.
-        inferred_s: when the map was there, by the budget's clock; 0 without a budget.
+        inferred_ns: when the map was there, by the same clock.
+        inferred_s: the same by the budget's clock; 0 without a budget.
         last: the last of its batch: whoever is done with it makes room for another batch.
     """
 
@@ -55,6 +56,7 @@ class Inferred:
     error: Exception | None
     tiles: TileCounts | None
     began_ns: int
+    inferred_ns: int
     inferred_s: float
     last: bool
 
@@ -174,6 +176,7 @@ class Stream:
                 raise EngineError(f"a batch of {len(batch)} frames gave {len(results)} maps")
         except Exception as error:
             results = [error] if len(batch) == 1 else [self._alone(model, arrival) for arrival in batch]
+        inferred_ns = time.perf_counter_ns()
         inferred_s = 0.0 if self._budget is None else self._budget.clock()
         tiles = model.inference.tiles
         with self._changed:
@@ -188,6 +191,7 @@ class Stream:
                         result if isinstance(result, Exception) else None,
                         None if failed else tiles,
                         began_ns,
+                        inferred_ns,
                         inferred_s,
                         last=number == len(batch),
                     )

@@ -25,6 +25,7 @@ class Finished:
         model: that looked at it.
         began_ns: when the engine took it, by `time.perf_counter_ns`.
         milliseconds: from then until every output had it.
+        engine_ms: from then until the map was there, which hardly depends on what is on the image.
     """
 
     image: RgbImage
@@ -32,6 +33,7 @@ class Finished:
     model: Model
     began_ns: int
     milliseconds: float
+    engine_ms: float
 
 
 class Tap:
@@ -40,13 +42,13 @@ class Tap:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._newest: Finished | None = None
-        self._times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
+        self._times: deque[tuple[int, float, float]] = deque(maxlen=REMEMBERED)
 
     def put(self, finished: Finished) -> None:
         """A frame is done; an older one that nobody took is forgotten."""
         with self._changed:
             self._newest = finished
-            self._times.append((finished.began_ns, finished.milliseconds))
+            self._times.append((finished.began_ns, finished.milliseconds, finished.engine_ms))
             self._changed.notify_all()
 
     def take(self, timeout_s: float) -> Finished | None:
@@ -59,4 +61,9 @@ class Tap:
     def milliseconds(self, since_ns: int = 0) -> list[float]:
         """What the frames took that the engine was given since then, as far as they are remembered."""
         with self._changed:
-            return [milliseconds for began_ns, milliseconds in self._times if began_ns >= since_ns]
+            return [milliseconds for began_ns, milliseconds, _ in self._times if began_ns >= since_ns]
+
+    def engine_milliseconds(self, since_ns: int = 0) -> list[float]:
+        """The engine's share of them."""
+        with self._changed:
+            return [engine_ms for began_ns, _, engine_ms in self._times if began_ns >= since_ns]

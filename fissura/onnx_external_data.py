@@ -17,6 +17,7 @@ EXTERNAL_DATA, DATA_LOCATION = 13, 14  # fields of TensorProto
 GRAPH = 7  # of ModelProto
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 DEEPEST = 100  # as protobuf itself has it
+LARGEST_TAG = 2**32 - 1  # protobuf in C++ reads a larger one as if it had only these bits
 
 # Message -> fields that hold messages in which a tensor can be, by number; from onnx.proto.
 MESSAGES: dict[str, dict[int, str]] = {
@@ -65,6 +66,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     while at < len(message):
         tag, at = _varint(message, at)
         number, wire = tag >> 3, tag & 7
+        if tag > LARGEST_TAG or number == 0:
+            raise ValueError(f"no protobuf: a field of number {number} before byte {at}")
         if wire == VARINT:
             value, at = _varint(message, at)
             yield number, value

@@ -89,6 +89,9 @@ class Release(_Document):
         paths = [file.path for file in self.files]
         if len(set(paths)) != len(paths):
             raise ValueError("a file is listed twice")
+        folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+        if folded := sorted(folders & set(paths)):
+            raise ValueError(f"{folded[0]} is a file and a folder")
         manifests = [file for file in self.files if file.path == MANIFEST_NAME]
         if not manifests or manifests[0].sha256 != self.bundle_id:
             raise ValueError(f"{MANIFEST_NAME} is not listed with the hash that `bundle_id` states")

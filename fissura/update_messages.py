@@ -58,7 +58,7 @@ class UpdateEvent(_Report):
 
     happened_utc: UtcTime
     figures: dict[str, float] = Field(
-        default_factory=dict, description="what was measured: 'p99_ms', 'mask_iou', 'bytes', 'duration_s', ..."
+        default_factory=dict, description="what was measured: 'p99_ms', 'mask_iou', 'bytes', ..."
     )
 
 

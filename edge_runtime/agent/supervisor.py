@@ -10,11 +10,13 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
-from edge_runtime.agent.boots import MOST_STARTS, Boots
+from edge_runtime.agent.boots import MOST_DEATHS, Boots, Starts
 from edge_runtime.health.systemd import Notifier
+from edge_runtime.signals import signal_name
 from edge_runtime.updates.layout import Layout
-from edge_runtime.updates.taking_back import take_back
+from edge_runtime.updates.taking_back import pardon, take_back
 from fissura.errors import EXIT_CODE, FissuraError
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ class Supervisor:
         self._notifier = notifier
         self._first_wait_s = first_wait_s
         self._boots = Boots(layout.boots)
-        self._stopping = False  # a flag, as signal handlers may take no lock
+        self._stopping = False  # flags, as signal handlers may take no lock
+        self._hurried = False
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
@@ -57,9 +60,7 @@ class Supervisor:
             if code == 0:
                 self._boots.healthy()
             elif not healthy:
-                # Who said why, such as that there is no camera, or was asked to end, did not die.
-                orderly = code == EXIT_CODE or self._stopping
-                self._boots.set(begun if orderly else begun + 1)
+                self._count(begun, code)
             if code == 0 or self._stopping:
                 return 0 if code == -signal.SIGTERM else code  # asked to end before it could listen
             wait_s = self._first_wait_s if healthy else min(2 * wait_s, LONGEST_WAIT_S)
@@ -73,29 +74,46 @@ class Supervisor:
         self._send(signal.SIGTERM)
 
     def hurry(self) -> None:
-        """The second signal. May be called from a signal handler."""
-        self._send(signal.SIGTERM)
+        """The second signal, and the third, which waits for nothing. May be called from a signal handler."""
+        self._send(signal.SIGKILL if self._hurried else signal.SIGTERM)
+        self._hurried = True
 
     def reload(self) -> None:
         """Have the run read its configuration again. May be called from a signal handler."""
         self._send(signal.SIGHUP)
 
-    def _begin(self) -> int:
+    def _begin(self) -> Starts:
         """Count a start and begin it; returns the count before it."""
-        count = self._boots.count
-        if count >= MOST_STARTS:
-            self._take_back(count)
-            count = 0
-        self._boots.set(count + 1)
-        self._process = subprocess.Popen(self._command, start_new_session=True, preexec_fn=_prepare, env=_environment())
+        starts = self._boots.of(self._layout.number("active"))
+        if starts.too_many:
+            self._leave(starts)
+            starts = self._boots.of(self._layout.number("active"))
+        # Not seen to end, unless it is.
+        self._boots.set(starts.but(cuts=starts.cuts + 1))
+        prepare = partial(_prepare, os.getpid())
+        self._process = subprocess.Popen(self._command, start_new_session=True, preexec_fn=prepare, env=_environment())
         if self._stopping:  # asked in between
             self._send(signal.SIGTERM)
-        return count
+        return starts
 
-    def _take_back(self, count: int) -> None:
+    def _count(self, begun: Starts, code: int) -> None:
+        """A start has ended before it was healthy."""
+        active = self._layout.number("active")
+        starts = begun if begun.release == active else self._boots.of(active)  # the run has left one itself
+        # Who said why, such as that there is no camera, or was asked to end, did not die.
+        orderly = code == EXIT_CODE or self._stopping
+        self._boots.set(starts if orderly else starts.but(deaths=starts.deaths + 1))
+
+    def _leave(self, starts: Starts) -> None:
+        """Go back from the release that dies. Where the one that was left for it died too, the device is the cause."""
+        died = f"{starts.deaths} starts in a row died before their first frames"
+        if not starts.deaths >= MOST_DEATHS:
+            died = f"the device was cut off in {starts.cuts} starts in a row, before their first frames"
         try:
-            if take_back(self._layout, f"boots: {count} starts in a row died before their first frames") is None:
-                logger.error("%d starts in a row died, with the bundle that the device came with", count)
+            if starts.suspect is not None:
+                pardon(self._layout, starts.suspect)
+            if take_back(self._layout, f"boots: {died}", condemn=starts.suspect is None) is None:
+                logger.error("%s, with the bundle that the device came with", died)
         except (FissuraError, OSError) as error:
             logger.error("the model cannot be taken back: %s", error)
 
@@ -127,12 +145,14 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "WATCHDOG_PID"}
 
 
-def _prepare() -> None:
+def _prepare(supervisor: int) -> None:
     """In the child: whatever becomes of the supervisor, nobody holds the camera without it."""
     with suppress(AttributeError):  # Linux alone has it
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != supervisor:  # gone before it could be said
+        os._exit(EXIT_CODE)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it listens: a reload must not end what just starts
 
 
 def _how(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"exit code {code}" if code >= 0 else signal_name(-code)

@@ -74,6 +74,8 @@ class GpsdPosition:
                     self._listen(connection)
             except OSError as error:
                 self._log.warning("connection", f"gpsd at {self._address[0]}:{self._address[1]}: {error}")
+            except Exception as error:  # whatever it sends, what comes later may be better
+                self._log.warning("report", f"gpsd sends what cannot be read: {type(error).__name__}: {error}")
             self._closing.wait(WAIT_S)
 
     def _listen(self, connection: socket.socket) -> None:
@@ -102,7 +104,7 @@ def read_report(line: bytes) -> Position | None:
     """The position in a line of gpsd's protocol; None: there is none in it, or no fix."""
     try:
         report: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or brackets without an end
         return None
     if not isinstance(report, dict) or report.get("class") != "TPV":
         return None

@@ -131,7 +131,7 @@ def _run(config: RunConfig, reread: Callable[[], RunConfig]) -> dict[str, Any]:
         try:
             health.start()
             if updating is not None:
-                updating.start(pipeline, counters, lambda: control.config, partial(_reload, control, health))
+                updating.start(pipeline, counters, control, health)
                 stack.callback(updating.close)  # before what it changes
             run_to_end(pipeline, sinks, deadline, config.max_frames, ending=health.stopping)
         finally:
@@ -210,4 +210,4 @@ def _sink_defaults(config: RunConfig) -> dict[str, dict[str, Any]]:
 
 
 def _host_serial() -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:48] or "device"
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()).lstrip("._-")[:48] or "device"

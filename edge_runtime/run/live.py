@@ -89,6 +89,18 @@ class LiveControl(Control):
                 self._adjust(config, changed)
             self._config = config
 
+    def take_over(self, adapt: Callable[[RunConfig], RunConfig]) -> None:
+        """Have another bundle, with what the run is at: what somebody has written into the file meanwhile, waits.
+
+        Args:
+            adapt: gives what the run is at another bundle, or the one that it has.
+        """
+        with self._reloading:
+            config = adapt(self._config)
+            if load_bundle(config.bundle).id != self._pipeline.model.stamp.bundle_id:
+                self._exchange(config)
+            self._config = config
+
     @property
     def config(self) -> RunConfig:
         """What the run is at."""

@@ -71,7 +71,11 @@ class ModelLoader:
             def open_warm() -> Model:
                 model = self._open(bundle, config, kind, options)
                 if size is not None:
-                    model.inference.run(np.zeros((size[1], size[0], 3), np.uint8), StageTimes())
+                    try:
+                        model.inference.run(np.zeros((size[1], size[0], 3), np.uint8), StageTimes())
+                    except BaseException:
+                        model.inference.close()
+                        raise
                 return model
 
             return open_warm() if engine_class(kind).any_thread else self._thread.call(open_warm)

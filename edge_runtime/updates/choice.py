@@ -15,13 +15,11 @@ class Bounds:
 
     Attributes:
         active: release that runs; None: the bundle that the device came with.
-        committed: highest release that did well here.
-        min_release: lowest that the application allows.
+        committed: release that did well here last, and is the lowest to go on with.
     """
 
     active: int | None
     committed: int
-    min_release: int
 
 
 def wanted_release(channel: Channel, serial: str) -> int | None:
@@ -29,20 +27,28 @@ def wanted_release(channel: Channel, serial: str) -> int | None:
     return channel.release if in_wave(serial, channel.release, channel.percent) else channel.fallback
 
 
+def check_allowed(number: int, min_release: int) -> None:
+    """Check that the application allows a release.
+
+    Raises:
+        RejectedError: it does not.
+    """
+    if number < min_release:
+        raise RejectedError(
+            f"min_release: {number} is too old",
+            expected=f"{min_release} or newer, which the application was built with",
+        )
+
+
 def check_bounds(number: int, channel: Channel, bounds: Bounds) -> None:
     """Check that a release is no step back.
 
-    A step back is only right away from a release that the channel, which is signed, revokes.
+    A step back is only right from a release that the channel, which is signed, revokes; also after it was left.
 
     Raises:
         RejectedError: it is one.
     """
-    if number < bounds.min_release:
-        raise RejectedError(
-            f"min_release: {number} is too old",
-            expected=f"{bounds.min_release} or newer, which the application was built with",
-        )
-    floor = 0 if bounds.active in channel.revoked else max(bounds.committed, bounds.active or 0)
+    floor = max((n for n in (bounds.committed, bounds.active or 0) if n not in channel.revoked), default=0)
     if number < floor:
         raise RejectedError(
             f"downgrade: {number} is older than {floor}",

@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 from edge_runtime.updates.config import DownloadConfig
 from edge_runtime.updates.http import Http, blocks
 from edge_runtime.updates.repository import Target
+from edge_runtime.updates.watch import Watch
 from fissura.errors import RepositoryError
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,8 @@ class Downloader:
             try:
                 self._continue(target, partial, have)
             except (Cut, HTTPError) as error:
+                if self._stopping.is_set():
+                    return
                 have = _size(partial)
                 vain = vain + 1 if have - most < SOME_BYTES else 0
                 most = max(most, have)  # what comes a second time, from a server without ranges, is no progress
@@ -89,15 +92,21 @@ class Downloader:
 
     def _continue(self, target: Target, partial: Path, have: int) -> None:
         """One connection."""
+        with self._http.watched(self._patience_s(), self._stopping) as watch:
+            self._read(target, partial, have, watch)
+
+    def _read(self, target: Target, partial: Path, have: int, watch: Watch) -> None:
         response = self._http.get(target.url, start=have)
         try:
+            if watch.over:  # headers that were cut read like whole ones
+                raise Cut("no answer in time")
             start = _start(response, have)
             left = target.file.length - start
             # Unbuffered: what arrived before a kill has been paid for.
             with partial.open("r+b" if partial.exists() else "wb", buffering=0) as file:
                 file.truncate(start)
                 file.seek(start)
-                for block in self._watched(response):
+                for block in self._watched(response, watch):
                     self.received_bytes += len(block)
                     file.write(block[:left])
                     left -= len(block)
@@ -107,13 +116,18 @@ class Downloader:
             response.close()
         raise Cut("the server ended it")
 
-    def _watched(self, response: BaseHTTPResponse) -> Iterator[bytes]:
+    def _patience_s(self) -> float:
+        """How long nothing may come."""
+        return min(self._config.patience_s, self._end_s - time.monotonic())
+
+    def _watched(self, response: BaseHTTPResponse, watch: Watch) -> Iterator[bytes]:
         """The body, as long as it comes fast enough."""
         since_s, came = time.monotonic(), 0
         for block in blocks(response):
             yield block
             came += len(block)
             now_s = time.monotonic()
+            watch.until_s = now_s + self._patience_s()
             if now_s > self._end_s:
                 raise Cut("out of time")
             if now_s - since_s >= self._config.patience_s:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator
 
-import urllib3
 from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
+from urllib3.exceptions import HTTPError
 
 from edge_runtime.updates.http import Http, blocks
 
@@ -18,25 +18,35 @@ class Fetcher(FetcherInterface):
     Args:
         http: connections to the repository.
         longest_s: for one document.
+
+    Attributes:
+        stopping: set when the process is to end: ends a transfer.
     """
 
     def __init__(self, http: Http, longest_s: float) -> None:
         self._http = http
         self._longest_s = longest_s
+        self.stopping = threading.Event()
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        deadline_s = time.monotonic() + self._longest_s
-        response = self._http.get(url)
-        if response.status != 200:
-            response.close()
-            raise DownloadHTTPError(f"{url}: status {response.status}", response.status)
-        return self._in_time(response, url, deadline_s)
+        with self._http.watched(self._longest_s, self.stopping) as watch:
+            try:
+                yield from self._read(url)
+            except HTTPError as error:
+                if not watch.over:
+                    raise
+                raise SlowRetrievalError(self._too_slow(url)) from error
+            if watch.over:
+                raise SlowRetrievalError(self._too_slow(url))
 
-    def _in_time(self, response: urllib3.BaseHTTPResponse, url: str, deadline_s: float) -> Iterator[bytes]:
+    def _read(self, url: str) -> Iterator[bytes]:
+        response = self._http.get(url)
         try:
-            for block in blocks(response):
-                if time.monotonic() > deadline_s:
-                    raise SlowRetrievalError(f"{url}: not whole after {self._longest_s:g} s")
-                yield block
+            if response.status != 200:
+                raise DownloadHTTPError(f"{url}: status {response.status}", response.status)
+            yield from blocks(response)
         finally:
             response.close()
+
+    def _too_slow(self, url: str) -> str:
+        return f"{url}: not whole after {self._longest_s:g} s, or the process ends"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
+from edge_runtime.updates.watch import Connections, Watch
 from fissura import __version__
 
 BLOCK_BYTES = 64 << 10
@@ -15,7 +18,7 @@ _REDIRECTS = urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redire
 
 
 class Http:
-    """Connections to a server, by way of a proxy where the environment names one.
+    """Connections to a server, by way of a proxy where the environment names one. For one thread.
 
     Args:
         url: of the server.
@@ -26,7 +29,18 @@ class Http:
         parts = urlsplit(url)
         proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
         self._pool = urllib3.PoolManager() if proxy is None else urllib3.ProxyManager(proxy)
+        self._connections = Connections()
+        self._pool.pool_classes_by_scheme = self._connections.pools
         self._timeout = urllib3.Timeout(connect=timeout_s, read=timeout_s)
+
+    def watched(self, longest_s: float, stopping: threading.Event) -> AbstractContextManager[Watch]:
+        """For a request and the reading of its answer, which end with an `HTTPError`, or too early, when time is over.
+
+        Args:
+            longest_s: from now on.
+            stopping: set when the process is to end: this ends it as well.
+        """
+        return self._connections.watched(longest_s, stopping)
 
     def get(self, url: str, *, start: int = 0) -> urllib3.BaseHTTPResponse:
         """Ask for a file; the body has not been read yet.

@@ -13,8 +13,7 @@ from edge_runtime.updates.layout import Layout
 from edge_runtime.updates.links import exchange, exchange_back
 from edge_runtime.updates.ports import Conditions, Stream, Trial
 from edge_runtime.updates.prepare import Preparation
-from fissura import __version__
-from fissura.errors import BundleError, FissuraError, RejectedError, UpdateError
+from fissura.errors import BundleError, DeferredError, FissuraError, RejectedError, UpdateError
 from fissura.release import Release
 from fissura.update_messages import Phase
 
@@ -34,6 +33,7 @@ class Installation:
         stream: the frames.
         conditions: whether there is time for it now.
         stopping: set when the process is to end.
+        tested_with: names engine, mode and libraries; what was tested with others is tested again.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Installation:
         stream: Stream,
         conditions: Conditions,
         stopping: threading.Event,
+        tested_with: str,
     ) -> None:
         self._layout = layout
         self._journal = journal
@@ -51,6 +52,7 @@ class Installation:
         self._stream = stream
         self._conditions = conditions
         self._stopping = stopping
+        self._tested_with = tested_with
 
     def run(self, release: Release, preparation: Preparation | None) -> None:
         """Go on until the release is in use, refused, or the process is to end.
@@ -62,6 +64,7 @@ class Installation:
         Raises:
             DeferredError: not now.
             RepositoryError: the files cannot be had.
+            AlteredError: others came than were signed.
             UpdateError, OSError: something else came between; to be tried again.
         """
         self._seen: Mapping[str, float] = {}
@@ -115,12 +118,17 @@ class Installation:
         self._journal.enter("build")
         figures = self._trial.run(self._layout.release_bundle(release.release), self._stopping)
         if not self._stopping.is_set():
-            self._journal.enter("selftest", figures=figures, done="selftest", version=__version__)
+            self._journal.enter("selftest", figures=figures, done="selftest", version=self._tested_with)
 
     def _compare(self, release: Release) -> None:
         # Whatever the conditions: frames may come in flight only.
         self._journal.enter("shadow")
-        figures = self._stream.shadow(self._layout.release_bundle(release.release), self._stopping)
+        try:
+            figures = self._stream.shadow(self._layout.release_bundle(release.release), self._stopping)
+        except DeferredError as error:
+            if error.found.startswith("shadow:") and self._journal.state.crashes:
+                self._journal.note(crashes=0)  # a shadow that went well for so long: they were others' crashes
+            raise
         if not self._stopping.is_set():
             self._seen = figures
             self._journal.note(done="shadow")
@@ -139,12 +147,11 @@ class Installation:
                 exchange_back(self._layout, release.release)
                 self._journal.enter("deferred", "interrupted: the run ended in canary", process="")
                 return
-            self._journal.enter(
-                "committed", figures=figures, committed=max(release.release, self._journal.state.committed)
-            )
-        except OSError as error:
-            self._back(release, f"disk: {error}", quarantine=False)
-            raise
+            # Lower than before only where what was committed before is revoked: see `check_bounds`.
+            self._journal.enter("committed", figures=figures, committed=release.release)
+        except OSError as error:  # says nothing about the model
+            self._back(release, None)
+            raise UpdateError(f"disk: {error}") from error
         except FissuraError as error:
             word = "" if isinstance(error, RejectedError) else "error"
             self._back(release, _reason(word, error))
@@ -152,24 +159,33 @@ class Installation:
             logger.exception("the canary failed in itself")
             self._back(release, f"error: {type(error).__name__}: {error}"[:LONGEST_REASON])
 
-    def _back(self, release: Release, reason: str, *, quarantine: bool = True) -> None:
-        """Leave the new model. The verdict is written first, so that a cut does not turn it into bad luck."""
-        if quarantine:
+    def _back(self, release: Release, verdict: str | None) -> None:
+        """Leave the new model, whatever the disk does.
+
+        Args:
+            release: that is left.
+            verdict: on it; written first, so that a cut does not turn it into bad luck. None: it is not to blame.
+
+        Raises:
+            OSError: the link or the verdict could not be written; the next look does it. The old model is at work.
+        """
+        if verdict is not None:
             with suppress(OSError):
-                self._journal.note(reason=reason)
-        exchange_back(self._layout, release.release)
+                self._journal.note(reason=verdict)
+        active = self._layout.number("active")
+        before = self._layout.number("previous") if active == release.release else active
         try:
-            self._stream.switch()
-        except Exception:  # the link is right: the next start is
-            logger.exception("the stream did not go back to the old model")
-        if quarantine:
-            self._journal.end("rolled_back", reason)
+            exchange_back(self._layout, release.release)
+        finally:
+            self._stream.follow(before)
+        if verdict is not None:
+            self._journal.end("rolled_back", verdict)
 
     def _has_done(self, phase: Phase) -> bool:
         state = self._journal.state
         if DONE.index(state.done) < DONE.index(phase):
             return False
-        return phase == "verify" or state.version == __version__  # another runtime tests for itself
+        return phase == "verify" or state.version in ("", self._tested_with)
 
 
 def _reason(word: str, error: FissuraError) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from edge_runtime.clock import boot_id
 from edge_runtime.updates.clock import SystemClock
+from edge_runtime.updates.installed import model_of
 from edge_runtime.updates.layout import Layout
 from edge_runtime.updates.ports import Clock, Report, Standing
-from edge_runtime.updates.state import State, StateFile, Step, later
+from edge_runtime.updates.state import MOST_UNREPORTED, State, StateFile, Step, later
 from fissura.update_messages import TERMINAL, Phase
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ class Journal:
         layout: of the device.
         report: told of every step; None: the steps stay in the state until somebody with a report comes.
         clock: stamps them.
+
+    Raises:
+        OSError: the state cannot be read.
     """
 
     def __init__(self, layout: Layout, report: Report | None = None, clock: Clock | None = None) -> None:
@@ -36,7 +40,7 @@ class Journal:
         self._file = StateFile(layout.state)
         self._report = report
         self._clock = clock or SystemClock()
-        self.state = self._file.load() or State(committed=layout.number("active") or 0)
+        self.state = self._file.load() or _unknown(layout)
 
     @property
     def under_way(self) -> bool:
@@ -44,10 +48,15 @@ class Journal:
         return self.state.release is not None and self.state.phase not in {*TERMINAL, "idle"}
 
     @property
+    def foreign(self) -> bool:
+        """Whether another process began the phase."""
+        return self.state.process != PROCESS
+
+    @property
     def crashed(self) -> bool:
         """Whether the process that began the phase died in it, while the device stayed up."""
         state = self.state
-        return bool(state.process) and state.process != PROCESS and bool(boot_id()) and state.boot == boot_id()
+        return bool(state.process) and self.foreign and bool(boot_id()) and state.boot == boot_id()
 
     def standing(self) -> Standing:
         """Where the device stands."""
@@ -83,7 +92,7 @@ class Journal:
             happened_utc=self._clock.now_utc(),
             figures=dict(figures or {}),
         )
-        self.note(sequence=sequence, unreported=(*self.state.unreported, step))
+        self.note(sequence=sequence, unreported=(*self.state.unreported, step)[-MOST_UNREPORTED:])
         self.flush()
 
     def end(self, phase: Phase, reason: str, *, quarantine: bool = True, **changes: Any) -> None:
@@ -98,11 +107,11 @@ class Journal:
         self.state = self.state.model_copy(update=changes)
         self._file.save(self.state)
 
-    def remember_time(self) -> None:
-        """It is now, and the signed metadata are valid."""
+    def remember_time(self, expires_utc: datetime) -> None:
+        """It is now, and the signed metadata are valid until then."""
         now_utc, latest_utc = self._clock.now_utc(), self.state.latest_utc
-        if latest_utc is None or now_utc - latest_utc > REMEMBERED_EVERY:
-            self.note(latest_utc=later(latest_utc, now_utc))
+        if latest_utc is None or now_utc - latest_utc > REMEMBERED_EVERY or self.state.expires_utc != expires_utc:
+            self.note(latest_utc=later(latest_utc, now_utc), expires_utc=expires_utc)
 
     def flush(self) -> None:
         """Hand over what has not been told, if there is somebody to tell.
@@ -126,3 +135,21 @@ class Journal:
         """Tell where the device stands."""
         if self._report is not None:
             self._report.state(self.standing(), self.state.sequence)
+
+
+def _unknown(layout: Layout) -> State:
+    """Of a new device, or of one whose state is lost.
+
+    A release that is active has done its shadow, but perhaps not its canary: it is left, and has to go through that.
+    """
+    active = layout.number("active")
+    if active is None:
+        return State()
+    logger.error("it is not known whether release %d has done its canary: it has to do it again", active)
+    return State(
+        phase="canary",
+        model=model_of(layout, active),
+        release=active,
+        done="shadow",
+        committed=layout.number("previous") or 0,
+    )

@@ -12,7 +12,8 @@
     state.json           how far an installation is
     boots                starts that did not get as far as frames
     outbox.sqlite        reports that the operator has not acknowledged
-    lock                 held by the process that changes all this
+    lock                 held by the process that changes all this, while it does
+    run.lock             held by the one run that may, as long as it lives
 """
 
 from __future__ import annotations
@@ -71,6 +72,10 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.root / "lock"
+
+    @property
+    def run_lock(self) -> Path:
+        return self.root / "run.lock"
 
     def release(self, number: int) -> Path:
         """Folder of a release."""

@@ -35,6 +35,10 @@ def leave_revoked(
     """
     active = layout.number("active")
     if active is None or active not in channel.revoked:
+        state = journal.state
+        if state.phase == "committed" and state.release != active and state.release in channel.revoked:
+            _end(layout, journal, channel, state.release)  # a cut came between
+        forget_revoked(layout, channel)
         return
     previous = layout.number("previous")
     usable = previous is None or (
@@ -52,10 +56,21 @@ def leave_revoked(
         exchange(layout, active)  # what the link says has to be what runs; the next look tries again
         raise
     logger.warning("release %d is revoked: %s runs", active, layout.number("active") or "the device's own bundle")
+    _end(layout, journal, channel, active)
+
+
+def forget_revoked(layout: Layout, channel: Channel) -> None:
+    """Let a release that is revoked be nothing to go back to, unless another revoked one runs."""
+    if layout.number("active") not in channel.revoked and layout.number("previous") in channel.revoked:
+        logger.warning("release %s is revoked: it is not kept to go back to", layout.number("previous"))
+        point(layout, "previous", None)
+
+
+def _end(layout: Layout, journal: Journal, channel: Channel, number: int) -> None:
     journal.end(
         "rolled_back",
         f"revoked: by channel {channel.channel}",
         quarantine=False,
-        release=active,
+        release=number,
         committed=layout.number("active") or 0,
     )

@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from edge_runtime.updates.layout import Layout
 from fissura.errors import UpdateError
@@ -19,14 +20,59 @@ def locked(layout: Layout) -> Iterator[None]:
         UpdateError: another process, or another thread, holds it.
     """
     layout.make()
-    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = _lock(layout.lock)
+    if descriptor is None:
+        raise _in_use(layout)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UpdateError(
-                f"{layout.root} is in use", expected="one process a state folder", fix="stop the other one"
-            ) from None
         yield
     finally:
         os.close(descriptor)
+
+
+class OnlyRun:
+    """The one run of a device that changes its models; others work with what is active.
+
+    Args:
+        layout: of the device.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._descriptor: int | None = None
+
+    def hold(self) -> None:
+        """Be it from now on, until `close` or the end of the process. May be repeated.
+
+        Raises:
+            UpdateError: another run is it.
+            OSError: the disk cannot be written.
+        """
+        if self._descriptor is None:
+            self._layout.make()
+            self._descriptor = _lock(self._layout.run_lock)
+        if self._descriptor is None:
+            raise _in_use(self._layout)
+
+    def close(self) -> None:
+        """Leave it to others."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _lock(path: Path) -> int | None:
+    """Descriptor of a file that is locked by it; None: another one is."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _in_use(layout: Layout) -> UpdateError:
+    return UpdateError(f"{layout.root} is in use", expected="one process a state folder", fix="stop the other one")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from edge_runtime.counters import Counters, Counts
 from edge_runtime.health.governor import LEFT_OUT
 
-# Of these frames somebody wanted that they are left out.
-WANTED = frozenset(("paused", "stopped", LEFT_OUT))
+# These say nothing about the time: somebody wanted that they are left out, or the camera has damaged them.
+OTHERS = frozenset(("paused", "stopped", "unreadable", LEFT_OUT))
 
 
 class Losses:
@@ -22,11 +22,6 @@ class Losses:
         self._frames, self._lost, self._failed = (0, 0, 0) if from_start else _numbers(counters.snapshot())
 
     @property
-    def frames(self) -> int:
-        """Frames that were finished."""
-        return _numbers(self._counters.snapshot())[0] - self._frames
-
-    @property
     def failed(self) -> int:
         """Frames on which the model failed."""
         return _numbers(self._counters.snapshot())[2] - self._failed
@@ -39,5 +34,5 @@ class Losses:
 
 
 def _numbers(counts: Counts) -> tuple[int, int, int]:
-    lost = sum(frames for cause, frames in counts.drops.items() if cause not in WANTED)
+    lost = sum(frames for cause, frames in counts.drops.items() if cause not in OTHERS)
     return counts.frames, lost, counts.drops.get("failed", 0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
-from edge_runtime.updates.choice import Bounds, check_bounds, wanted_release
+from edge_runtime.updates.choice import Bounds, check_allowed, check_bounds, wanted_release
 from edge_runtime.updates.clock import check_clock
 from edge_runtime.updates.collect import collect
 from edge_runtime.updates.config import UpdatesConfig
@@ -15,13 +16,14 @@ from edge_runtime.updates.installation import Installation
 from edge_runtime.updates.installed import installed, model_of
 from edge_runtime.updates.journal import Journal
 from edge_runtime.updates.layout import Layout
-from edge_runtime.updates.leaving import leave_revoked
+from edge_runtime.updates.leaving import forget_revoked, leave_revoked
 from edge_runtime.updates.lock import locked
 from edge_runtime.updates.ports import Clock, Conditions, Report, Stream, Trial
-from edge_runtime.updates.prepare import Preparation
+from edge_runtime.updates.prepare import AlteredError, Preparation
 from edge_runtime.updates.progress import Progress
 from edge_runtime.updates.recovery import recover
 from edge_runtime.updates.repository import TrustedRepository, View
+from fissura import __version__
 from fissura.errors import ConfigError, DeferredError, RejectedError, RepositoryError, UpdateError
 from fissura.release import Channel, Release
 from fissura.update_messages import Phase
@@ -39,8 +41,12 @@ class UpdateMachine:
         trial: tries a model away from the stream.
         stream: the frames.
         conditions: whether there is time for an installation.
-        report: tells the operator.
+        report: tells the operator; None: what there is to tell waits in the state.
         clock: the wall clock.
+        tested_with: names engine, mode and libraries of the run; by default those of one that never changes them.
+
+    Attributes:
+        report: as above; may be set between two looks.
 
     Raises:
         ConfigError: `serial` is not set.
@@ -54,8 +60,9 @@ class UpdateMachine:
         trial: Trial,
         stream: Stream,
         conditions: Conditions,
-        report: Report,
+        report: Report | None,
         clock: Clock,
+        tested_with: Callable[[], str] = lambda: __version__,
     ) -> None:
         if config.serial is None:
             raise ConfigError("`serial` is not set", expected="the serial of the device")
@@ -66,8 +73,9 @@ class UpdateMachine:
         self._trial = trial
         self._stream = stream
         self._conditions = conditions
-        self._report = report
+        self.report = report
         self._clock = clock
+        self._tested_with = tested_with
         self._http = Http(config.url, config.download.timeout_s)
         self._device = Device(config.hardware, config.tensorrt or installed_tensorrt())
         self._told = False
@@ -88,11 +96,11 @@ class UpdateMachine:
         """
         try:
             with locked(self._layout):
-                journal = Journal(self._layout, self._report, self._clock)
+                journal = Journal(self._layout, self.report, self._clock)
                 self._settle(journal)
                 self._follow(journal, stopping)
                 if not journal.under_way:
-                    collect(self._layout)
+                    collect(self._layout, self._config.factory)
                 return journal.state.phase
         except OSError as error:
             raise DeferredError(
@@ -101,19 +109,17 @@ class UpdateMachine:
 
     def _settle(self, journal: Journal) -> None:
         """What an earlier process left."""
-        active = self._layout.number("active")
         recover(self._layout, journal)
-        if self._layout.number("active") != active:
-            self._stream.switch()
+        self._stream.follow(self._layout.number("active"))
         journal.flush()
-        if not self._told:  # a broker may have lost it
+        if not self._told and self.report is not None:  # a broker may have lost it
             journal.tell()
             self._told = True
 
     def _follow(self, journal: Journal, stopping: threading.Event) -> None:
         try:
             check_clock(self._clock.now_utc(), journal.state.latest_utc, "a time that has been")
-            found = self._look(journal)
+            found = self._look(journal, stopping)
             if found is None:
                 self._go_on(journal, stopping)
             else:
@@ -121,25 +127,42 @@ class UpdateMachine:
         except DeferredError as error:
             self._progress(journal).wait(error.found)
 
-    def _look(self, journal: Journal) -> tuple[View, Channel] | None:
+    def _look(self, journal: Journal, stopping: threading.Event) -> tuple[View, Channel] | None:
         """The channel; None if it is out of reach, and there is something that can go on without it."""
         try:
-            view = self._repository.look()
+            view = self._repository.look(stopping)
             channel = view.channel(self._config.channel)
         except RepositoryError as error:
             if journal.under_way and journal.state.done is not None and error.found.startswith("unreachable"):
+                self._check_expiry(journal)
                 logger.info("%s: what has been fetched goes on", error.found)
                 return None
             raise
-        journal.remember_time()
+        journal.remember_time(view.expires_utc)
         return view, channel
 
     def _go_on(self, journal: Journal, stopping: threading.Event) -> None:
         """With what was fetched while the repository could be reached: frames may come on the road only."""
         number = journal.state.release
         release = None if number is None else installed(self._layout, number)
-        if release is not None:
-            self._install(journal, release, None, stopping)
+        if release is None or self._progress(journal).waits(release.release):
+            return
+        try:
+            self._check_choice(journal, release.model, release.release)
+            self._check_release(release)
+        except RejectedError as error:
+            journal.end("rejected", error.found, quarantine=False)
+            return
+        self._install(journal, release, None, stopping)
+
+    def _check_expiry(self, journal: Journal) -> None:
+        """Whoever keeps the repository away must not keep a device at what was signed long ago."""
+        expires_utc = journal.state.expires_utc
+        if expires_utc is None or self._clock.now_utc() >= expires_utc:
+            raise RepositoryError(
+                "expired: the repository is out of reach, and what it said last is not valid any more",
+                expected="a look into the repository before the installation goes on",
+            )
 
     def _obey(self, journal: Journal, view: View, channel: Channel, stopping: threading.Event) -> None:
         progress = self._progress(journal)
@@ -157,29 +180,31 @@ class UpdateMachine:
             progress.rest()
             return
         try:
-            self._check_choice(journal, channel, number)
+            self._check_choice(journal, channel.model, number)
+            check_bounds(number, channel, Bounds(self._layout.number("active"), journal.state.committed))
             release = view.release(channel.model, number)
-            check_fitness(release, self._device)
-            self._check_size(release)
+            self._check_release(release)
         except RejectedError as error:
             progress.refuse(channel, number, error.found)
             return
         check_clock(self._clock.now_utc(), release.created_utc, f"release {number} was made")
         if progress.begins(channel, number):
-            collect(self._layout, coming=release)
+            collect(self._layout, self._config.factory, coming=release)
             preparation = Preparation(self._layout, self._config.download, self._http, view, release, stopping)
             self._install(journal, release, preparation, stopping)
+            forget_revoked(self._layout, channel)
 
-    def _check_choice(self, journal: Journal, channel: Channel, number: int) -> None:
+    def _check_choice(self, journal: Journal, model: str, number: int) -> None:
         active = self._layout.number("active")
-        model = self._config.model or (None if active is None else model_of(self._layout, active))
-        if model is not None and channel.model != model:
-            raise RejectedError(f"model: the channel gives out {channel.model}", expected=model)
+        expected = self._config.model or (None if active is None else model_of(self._layout, active))
+        if expected is not None and model != expected:
+            raise RejectedError(f"model: the channel gives out {model}", expected=expected)
         if number in journal.state.quarantined:
             raise RejectedError(f"quarantined: {journal.state.quarantined[number]}")
-        check_bounds(number, channel, Bounds(active, journal.state.committed, self._config.min_release))
+        check_allowed(number, self._config.min_release)
 
-    def _check_size(self, release: Release) -> None:
+    def _check_release(self, release: Release) -> None:
+        check_fitness(release, self._device)
         if release.size > self._config.download.largest_bytes:
             raise RejectedError(
                 f"size: {release.size} bytes",
@@ -192,11 +217,16 @@ class UpdateMachine:
     def _install(
         self, journal: Journal, release: Release, preparation: Preparation | None, stopping: threading.Event
     ) -> None:
-        installation = Installation(self._layout, journal, self._trial, self._stream, self._conditions, stopping)
+        installation = Installation(
+            self._layout, journal, self._trial, self._stream, self._conditions, stopping, self._tested_with()
+        )
         try:
             installation.run(release, preparation)
         except DeferredError:
             raise
+        except AlteredError as error:
+            logger.warning("release %d is left alone for a while: %s", release.release, error)
+            self._progress(journal).set_aside(error.found)
         except UpdateError as error:
             logger.warning("release %d is interrupted: %s", release.release, error)
             self._progress(journal).interrupt(error.found)

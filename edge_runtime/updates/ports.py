@@ -69,7 +69,15 @@ class Stream(Protocol):
         """The link `active` (or what stands for it) was exchanged: use it from the next frame on.
 
         Raises:
-            FissuraError: it could not be taken over; the machine puts the old link back and calls `switch` again.
+            FissuraError: it could not be taken over; the machine puts the old link back and calls `follow`.
+        """
+        ...
+
+    def follow(self, number: int | None) -> None:
+        """Use a release from the next frame on, if it is not in use; where that cannot be, end the run. Never raises.
+
+        Args:
+            number: of the release; None: the bundle that the device came with.
         """
         ...
 

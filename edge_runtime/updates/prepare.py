@@ -13,10 +13,14 @@ from edge_runtime.updates.http import Http
 from edge_runtime.updates.layout import Layout
 from edge_runtime.updates.repository import View
 from edge_runtime.updates.store import Store
-from fissura.errors import HashMismatchError
+from fissura.errors import HashMismatchError, UpdateError
 from fissura.release import Release, ReleaseFile, release_target
 
 logger = logging.getLogger(__name__)
+
+
+class AlteredError(UpdateError):
+    """What came is not what was signed: somebody on the way changes it, which says nothing about the release."""
 
 
 class Preparation:
@@ -61,7 +65,8 @@ class Preparation:
 
         Raises:
             RepositoryError: the server does not deliver.
-            HashMismatchError: it delivers something else, twice.
+            AlteredError: it delivers something else, twice.
+            HashMismatchError: what is signed contradicts itself.
         """
         for file in self._missing():
             self._fetch(file)
@@ -88,6 +93,6 @@ class Preparation:
                 return
             except HashMismatchError as error:
                 if again:
-                    raise
+                    raise AlteredError(error.found) from error
                 # What an earlier process left may have been damaged since, by a power cut for example.
                 logger.warning("%s, fetched again from its first byte", error.found)

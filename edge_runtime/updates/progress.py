@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from edge_runtime.updates.config import UpdatesConfig
@@ -28,13 +28,18 @@ class Progress:
 
     def begins(self, channel: Channel, number: int) -> bool:
         """Whether it is time for a release, which is under way then."""
-        state = self._journal.state
-        if self._journal.under_way and state.release == number:
-            return state.retry_utc is None or self._clock.now_utc() >= state.retry_utc
-        if channel.paused:
+        under_way = self._journal.under_way and self._journal.state.release == number
+        if self.waits(number) or (channel.paused and not under_way):
             return False
+        if under_way:
+            return True
         self._enter_anew("check", channel, number)
         return True
+
+    def waits(self, number: int) -> bool:
+        """Whether a release is left alone for a while."""
+        state = self._journal.state
+        return state.release == number and state.retry_utc is not None and self._clock.now_utc() < state.retry_utc
 
     def wait(self, reason: str, **changes: Any) -> None:
         """Deferred; told when the reason is another one."""
@@ -52,8 +57,12 @@ class Progress:
         attempts = self._journal.state.attempts + 1
         changes: dict[str, Any] = {"attempts": attempts}
         if attempts % self._config.attempts == 0:
-            changes["retry_utc"] = self._clock.now_utc() + timedelta(seconds=self._config.retry_s)
+            changes["retry_utc"] = self._later_utc()
         self.wait(reason, **changes)
+
+    def set_aside(self, reason: str) -> None:
+        """Other bytes came than were signed: tried again, but rarely, or whoever does this would have won for good."""
+        self._journal.end("quarantined", reason, quarantine=False, retry_utc=self._later_utc())
 
     def refuse(self, channel: Channel, number: int, reason: str) -> None:
         """Rejected; told once, as long as the channel gives it out."""
@@ -69,6 +78,9 @@ class Progress:
         """Nothing to do."""
         if self._journal.under_way or self._journal.state.phase == "deferred":
             self._journal.enter("idle", release=None, done=None)
+
+    def _later_utc(self) -> datetime:
+        return self._clock.now_utc() + timedelta(seconds=self._config.retry_s)
 
     def _enter_anew(self, phase: Phase, channel: Channel, number: int, reason: str | None = None) -> None:
         self._journal.enter(

@@ -1,7 +1,8 @@
 """What an earlier process left: a canary goes back, everything before it goes on.
 
 A process that died beside a new model while the device stayed up is a crash; one that ended with the device is a power
-cut, which says nothing about the model.
+cut, which says nothing about the model. Nor does an end of either kind where the new model was not at work: before the
+link named it, and after another one was put in its place.
 """
 
 from __future__ import annotations
@@ -36,15 +37,23 @@ def recover(layout: Layout, journal: Journal) -> None:
 
 
 def _leave_canary(layout: Layout, journal: Journal) -> None:
-    state, crashed = journal.state, journal.crashed
-    if state.release is not None:
-        exchange_back(layout, state.release)
+    state = journal.state
+    if state.release is None:
+        journal.enter("idle")
+        return
+    at_work = layout.number("active") == state.release and journal.foreign
     cuts = state.cuts + 1
-    if state.reason is not None:
-        journal.end("rolled_back", state.reason)
-    elif crashed:
-        journal.end("rolled_back", "crash: the process ended in canary")
-    elif cuts >= MOST_CUTS:
-        journal.end("rolled_back", f"interrupted: the power failed {cuts} times in canary")
-    else:
+    if state.reason is None and at_work and journal.crashed:
+        # Before the link, so that a cut does not turn the verdict into bad luck.
+        journal.note(reason="crash: the process ended in canary")
+    elif state.reason is None and at_work and state.process and cuts >= MOST_CUTS:
+        journal.note(reason=f"interrupted: the power failed {cuts} times in canary")
+    exchange_back(layout, state.release)
+    if journal.state.reason is not None:
+        journal.end("rolled_back", journal.state.reason)
+    elif not state.process:
+        journal.enter("deferred", "interrupted: the state was lost")
+    elif at_work:
         journal.enter("deferred", "interrupted: the power failed in canary", cuts=cuts)
+    else:
+        journal.enter("deferred", "interrupted: before the canary began, or after it was left")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tuf.api.exceptions import DownloadError, ExpiredMetadataError
 from tuf.api.exceptions import RepositoryError as TufError
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import Metadata, Root, TargetFile, Timestamp
+from tuf.api.serialization import DeserializationError
 from tuf.ngclient import Updater
 from urllib3.exceptions import HTTPError
 
@@ -46,11 +49,13 @@ class View:
     Args:
         updater: refreshed.
         targets_url: with a slash at the end.
+        expires_utc: until when it may be believed without another look.
     """
 
-    def __init__(self, updater: Updater, targets_url: str) -> None:
+    def __init__(self, updater: Updater, targets_url: str, expires_utc: datetime) -> None:
         self._updater = updater
         self._targets_url = targets_url
+        self.expires_utc = expires_utc
 
     def channel(self, name: str) -> Channel:
         """What a channel gives out.
@@ -123,12 +128,16 @@ class TrustedRepository:
         self._folder = folder
         self._fetcher = Fetcher(Http(url, timeout_s), longest_s)
 
-    def look(self) -> View:
+    def look(self, stopping: threading.Event | None = None) -> View:
         """Fetch and check what is new.
+
+        Args:
+            stopping: ends it, and what the view fetches; the repository then seems out of reach.
 
         Raises:
             RepositoryError: it cannot be reached, or is not to be trusted: ``expired: ...``, ``signed: ...``.
         """
+        self._fetcher.stopping = stopping or threading.Event()
         documents = self._folder / "documents"
         documents.mkdir(parents=True, exist_ok=True)
         with _translated():
@@ -141,18 +150,23 @@ class TrustedRepository:
                 bootstrap=self._root,
             )
             updater.refresh()
-        return View(updater, f"{self._url}/targets/")
+            # The timestamp is what expires first, by its nature; the client has just checked and written it.
+            timestamp = Metadata[Timestamp].from_file(str(self._folder / "timestamp.json")).signed
+        return View(updater, f"{self._url}/targets/", timestamp.expires)
 
 
 def read_root(path: Path) -> bytes:
     """The root.json that the device came with.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: it cannot be read, or is something else.
     """
     try:
-        return path.read_bytes()
-    except OSError as error:
+        data = path.read_bytes()
+        if (found := Metadata[Any].from_bytes(data).signed.type) != Root.type:
+            raise DeserializationError(f"it is the {found} of a repository")
+        return data
+    except (OSError, DeserializationError) as error:
         raise ConfigError(
             f"root {path} cannot be read: {error}",
             expected="the first root.json of the fleet's repository",

@@ -97,11 +97,13 @@ class Shadow:
             if comparison is None or (old, new) != self._readings:  # begun, or a command changed the threshold
                 comparison = self._comparison = Comparison(old, new, limits.rich_fraction)
                 self._readings = old, new
+            turn_s = time.monotonic()
             found, milliseconds = process.look(finished.image, limits.frame_s)
             check.look(found, should_vary=bool(finished.probability.max() >= old.threshold))
             comparison.add(finished.probability, found)
             times.append(milliseconds)
-            pause_s = milliseconds / 1e3 * (1 / limits.time_share - 1)
+            # The whole turn: what it takes here, on either side, the stream does not have.
+            pause_s = (time.monotonic() - turn_s) * (1 / limits.time_share - 1)
             if lost.share() > lost_before + LOST:
                 pause_s, lost = max(pause_s, STAND_BACK_S), Losses(self._counters)
             stopping.wait(pause_s)

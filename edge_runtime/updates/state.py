@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from fissura.update_messages import Phase
 logger = logging.getLogger(__name__)
 
 VERSION = "1.0"
+MOST_UNREPORTED = 200  # steps; while no outbox can be opened, the oldest go
 LONGEST_MEMORY = 200  # quarantined releases that are remembered; the counter forbids older ones anyway
 
 
@@ -48,10 +48,11 @@ class State(BaseModel):
     retry_utc: AwareDatetime | None = Field(None, description="`release` is left alone until then")
     boot: str = Field("", description="id of the boot in which `phase` began")
     process: str = Field("", description="that began it; empty: it ended in good order")
-    version: str = Field("", description="of the fissura that has `done` it")
+    version: str = Field("", description="names what has `done` it: engine, mode and libraries; empty: not known")
     quarantined: dict[int, str] = Field(default_factory=dict, description="release -> why it is not tried again")
-    committed: int = Field(0, ge=0, description="highest release that did well here; lower ones are refused")
+    committed: int = Field(0, ge=0, description="release that did well here last; lower ones are refused")
     latest_utc: AwareDatetime | None = Field(None, description="latest time at which signed metadata were valid")
+    expires_utc: AwareDatetime | None = Field(None, description="until then, what the repository said last holds")
     sequence: int = Field(0, ge=0, description="of the last report")
     unreported: tuple[Step, ...] = Field((), description="steps that may not have reached the outbox")
 
@@ -72,17 +73,20 @@ class StateFile:
         self._path = path
 
     def load(self) -> State | None:
-        """The state; None where there is none yet, or none that can be read, which is kept aside then."""
+        """The state; None where there is none yet, or a damaged one, which is kept aside then.
+
+        Raises:
+            OSError: it cannot be read, which says nothing about what it holds.
+        """
         try:
             return State.model_validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError) as error:
+        except ValidationError as error:
             aside = self._path.with_name(f"{self._path.name}.unreadable")
-            logger.error("%s cannot be read (%s): kept as %s, the running model stays", self._path, error, aside.name)
-            with suppress(OSError):
-                self._path.replace(aside)
-                sync_folder(self._path.parent)
+            logger.error("%s is damaged, and kept as %s: %s", self._path, aside.name, error)
+            self._path.replace(aside)
+            sync_folder(self._path.parent)
             return None
 
     def save(self, state: State) -> None:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 
 
-def verified(layout: Layout, factory: Path, min_release: int = 1) -> Path:
+def verified(layout: Layout, factory: Path, min_release: int = 1, *, alone: bool = True) -> Path:
     """Settle what an earlier process left, and name the bundle to open. For every start, before the model is loaded.
 
     A damaged release is left, not condemned: the next look into the repository fetches it again.
@@ -29,18 +29,22 @@ def verified(layout: Layout, factory: Path, min_release: int = 1) -> Path:
         layout: of the device.
         factory: bundle that the device came with.
         min_release: lowest that the application allows.
+        alone: no other run is there, so that something may be settled and left.
 
     Raises:
         UpdateError: another process is at work in the state folder.
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(layout))
+            if alone:
+                stack.enter_context(locked(layout))
         except OSError as error:  # nobody else can write there either
             logger.error("the state folder cannot be written: %s", error)
-        journal = Journal(layout)
-        _try(recover, layout, journal)
-        on_trial = journal.state.release if journal.state.phase == "canary" else None  # the disk may be full
+        journal = _journal(layout) if alone else None
+        on_trial = None
+        if journal is not None:
+            _try(recover, layout, journal)
+            on_trial = journal.state.release if journal.state.phase == "canary" else None  # the disk may be full
         for number in (layout.number("active"), layout.number("previous")):
             if number is None:
                 break
@@ -50,8 +54,17 @@ def verified(layout: Layout, factory: Path, min_release: int = 1) -> Path:
             if fault is None:
                 return layout.release_bundle(number)
             logger.error("release %d is left: %s", number, fault)
-            _try(_leave, layout, journal, number, fault)
+            if journal is not None:
+                _try(_leave, layout, journal, number, fault)
     return factory
+
+
+def _journal(layout: Layout) -> Journal | None:
+    try:
+        return Journal(layout)
+    except OSError as error:  # says nothing about what it holds, so nothing is changed
+        logger.error("the state cannot be read: %s", error)
+        return None
 
 
 def _fault(layout: Layout, number: int, min_release: int) -> str | None:

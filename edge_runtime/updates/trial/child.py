@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -16,13 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edge_runtime.process_group import PROC, kill_group, machine_bytes, resident_bytes
+from edge_runtime.process_group import PROC, kill_group, machine_bytes, own_resident_bytes, resident_bytes
+from edge_runtime.signals import signal_name
 from edge_runtime.updates.trial.messages import Answer, FrameShape, Task
-from fissura.errors import DeferredError, RejectedError
+from fissura.errors import DeferredError, RejectedError, UpdateError
 from fissura.imaging.images import RgbImage
 
 COMMAND = (sys.executable, "-m", "edge_runtime.updates.trial")
 POLL_S = 0.1
+GROUP_S = 1.0  # a look at every process of the device costs milliseconds
+LAST_MOMENTS_S = 1.0
 LAST_WORDS = 20  # lines of standard error that are kept
 LONGEST_LINE = 1 << 16
 # Libraries reserve address space without using it; the limit is there for the one reservation of a hundred gigabytes.
@@ -51,6 +55,7 @@ class TrialProcess:
         self, task: Task, memory_mb: float | None, *, limits_address_space: bool, stopping: threading.Event
     ) -> None:
         self._memory_bytes = _share_of_free() if memory_mb is None else memory_mb * 1e6
+        self._memory_is_the_models = memory_mb is not None
         self._stopping = stopping
         self._deadline_s = float("inf")
         self._ended = ""  # why we ended it
@@ -87,6 +92,7 @@ class TrialProcess:
 
         Raises:
             RejectedError: it crashed, took too long or too much, or says that the model does not do.
+            UpdateError: it had too little memory, for which others may be the cause; to be tried again.
             StoppedError: `stopping` was set.
         """
         self._deadline_s = time.monotonic() + limit_s
@@ -96,6 +102,8 @@ class TrialProcess:
         except ValidationError:
             raise self._end() from None
         self._deadline_s = float("inf")
+        if answer.problem.startswith("memory:"):
+            raise self._no_memory(answer.problem)
         if answer.problem:
             raise RejectedError(answer.problem, expected=answer.expected)
         return answer
@@ -111,7 +119,7 @@ class TrialProcess:
             (H * scale, W * scale) float32, and the milliseconds that it took.
 
         Raises:
-            RejectedError, StoppedError: see `answer`.
+            RejectedError, UpdateError, StoppedError: see `answer`.
         """
         height, width, channels = image.shape
         self._deadline_s = time.monotonic() + limit_s
@@ -131,8 +139,7 @@ class TrialProcess:
         """End it."""
         self._over.set()
         self._watcher.join()
-        kill_group(self._process.pid)  # before `wait`: until then nobody else can have the number
-        self._process.wait()
+        self._kill()
         self._listener.join(POLL_S)
         for stream in (self._stdin, self._stdout, self._process.stderr):
             if stream is not None:
@@ -152,32 +159,52 @@ class TrialProcess:
             self._stdin.write(data)
             self._stdin.flush()
 
-    def _end(self) -> RejectedError | StoppedError:
+    def _end(self) -> UpdateError | StoppedError:
         """What became of a process that says nothing sensible any more."""
         self._over.set()
         self._watcher.join()
-        try:
-            self._process.wait(1)
-        except subprocess.TimeoutExpired:
+        if not self._ends_within(LAST_MOMENTS_S):
             self._ended = self._ended or "protocol: the trial process talks nonsense"
-        kill_group(self._process.pid)
-        code = self._process.wait()
+        code = self._kill()
         self._listener.join(1)
         if self._stopping.is_set():
             return StoppedError()
         if self._ended:
-            return RejectedError(self._ended)
+            return self._no_memory(self._ended) if self._ended.startswith("memory:") else RejectedError(self._ended)
         words = self._words[-1] if self._words else "it said nothing"
         if code == -signal.SIGXCPU:
             return RejectedError("timeout: the trial process used up its time of the processor")
         if code == -signal.SIGKILL:  # not by us: the kernel, which had no memory left
-            return RejectedError(f"memory: the trial process was killed: {words}")
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            return UpdateError(f"memory: the trial process was killed: {words}")
+        how = signal_name(-code) if code < 0 else f"exit code {code}"
         return RejectedError(f"crash: the trial process ended with {how}: {words}")
 
+    def _no_memory(self, words: str) -> UpdateError:
+        """What was free in one moment says little about a model."""
+        return RejectedError(words) if self._memory_is_the_models else UpdateError(words)
+
+    def _ends_within(self, limit_s: float) -> bool:
+        """Whether it has ended then. It keeps its number."""
+        end_s = time.monotonic() + limit_s
+        while os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if time.monotonic() > end_s:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _kill(self) -> int:
+        """It, and all that it started; returns its exit code."""
+        if self._process.returncode is None:  # until it is waited for, nobody else can have the number
+            kill_group(self._process.pid)
+        return self._process.wait()
+
     def _watch(self) -> None:
+        next_s = 0.0
         while not self._over.wait(POLL_S):
-            found = resident_bytes(self._process.pid)
+            found = own_resident_bytes(self._process.pid)
+            if time.monotonic() >= next_s:  # what it has started, such as a compiler
+                next_s = time.monotonic() + GROUP_S
+                found = resident_bytes(self._process.pid)
             self.peak_bytes = max(self.peak_bytes, found)
             if found > self._memory_bytes:
                 limit = f"{self._memory_bytes / 1e6:.0f} MB"

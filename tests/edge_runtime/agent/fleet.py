@@ -111,7 +111,7 @@ class Agent:
             "download": {"margin_bytes": 0},
             "trial": {"frames": 3},
             "shadow": {"frames": 6, "rich_frames": 3, "free_frames": 0, "time_share": 1.0},
-            "canary": {"frames": 45, "time_s": 3, "slower": None, "p99_ms": 1500},
+            "canary": {"frames": 45, "time_s": 3, "slower": None, "p99_ms": 1500, "silent_s": 5},
             "report": {"broker": f"mqtt://127.0.0.1:{broker}"},
             **limits,
         }

@@ -128,6 +128,29 @@ def test_three_devices_keep_what_is_good_and_nothing_else(
 
 
 @pytest.mark.slow
+def test_a_release_that_hangs_costs_one_run_and_an_edited_file_nothing(
+    repository: Repository, make_agent: MakeAgent, operator: Subscriber
+) -> None:
+    """Nothing can be asked of an engine that hangs: the run ends, and the next one begins with the old model."""
+    release = repository.publish(harmful.hang_in_glare)
+    agent = make_agent("truck-01")
+    assert wait_until(lambda: "mission" in agent.log(), PATIENCE_S)
+    file = agent.folder / "run.yaml"
+    file.write_text(file.read_text() + "policy: latest\n")  # which no run takes over while it goes on
+    assert wait_until(lambda: agent.ended(release, "canary"), PATIENCE_S), agent.log()
+    agent.glare()
+    assert agent.enters(release, "rolled_back") and agent.ended(release, "rolled_back"), agent.log()
+    assert agent.state.quarantined[release].startswith("hang: ")
+    agent.no_glare()
+    assert wait_until(lambda: "is started again" in agent.log(), PATIENCE_S), agent.log()
+    assert wait_until(lambda: agent.log().count("mission mission") == 2, PATIENCE_S), agent.log()
+    assert wait_until(lambda: not agent.layout.boots.exists(), PATIENCE_S)  # it is well
+    assert wait_until(lambda: ends(operator, "truck-01") == [(release, "rolled_back")])
+    agent.end()
+    assert agent.found()[-1]["model"]["bundle_id"] == load_bundle(agent.folder / "factory").id
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not X86, reason="no trap on this processor")
 def test_a_release_that_has_done_well_and_then_dies_at_every_start_is_taken_back(
     repository: Repository, make_agent: MakeAgent, operator: Subscriber

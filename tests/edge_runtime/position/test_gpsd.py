@@ -135,3 +135,22 @@ def test_what_a_report_says() -> None:
 def test_what_is_no_address_is_refused(uri: str) -> None:
     with pytest.raises(ConfigError, match="is not understood"):
         open_position(uri)
+
+
+@pytest.mark.timeout(60)
+def test_what_it_sends_does_not_end_the_position(
+    server: Server, receiver: GpsdPosition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.say(b"[" * 60_000 + b"\n" + line())
+    assert wait_until(lambda: receiver.at(frame_at()) == HERE)
+
+    def fail(_: bytes) -> None:
+        monkeypatch.undo()
+        raise OverflowError("a number that was not thought of")
+
+    monkeypatch.setattr(gpsd, "WAIT_S", 0.05)
+    monkeypatch.setattr(gpsd, "read_report", fail)
+    server.say(line())
+    assert wait_until(lambda: len(server.clients) > 1)  # asked again
+    server.say(line(lat=10))
+    assert wait_until(lambda: (at := receiver.at(frame_at())) is not None and at.latitude_deg == 10)

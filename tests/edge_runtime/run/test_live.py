@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from edge_runtime.camera import Camera
 from edge_runtime.counters import Counters
 from edge_runtime.engine_thread import EngineThread
 from edge_runtime.frame import EndOfStream, Frame, Timeout
+from edge_runtime.inference import Inference, open_inference
 from edge_runtime.pipeline import Pipeline, Task, run_to_end
 from edge_runtime.run.config import RunConfig
 from edge_runtime.run.live import LiveControl
@@ -30,7 +31,7 @@ from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
 from fissura.bundle import MANIFEST_NAME, load_bundle
 from fissura.config import Config, parse_config
-from fissura.errors import BundleError, ConfigError, SourceError, UsageError
+from fissura.errors import BundleError, ConfigError, EngineError, SourceError, UsageError
 from fissura.messages import ModelStamp
 from tests.bundles import CASCADE_ROLES, make_bundle
 from tests.edge_runtime.test_pipeline import Collect, frame
@@ -278,3 +279,39 @@ def test_sighup_reads_the_file_again_without_a_lost_frame(bundle: Path, images: 
     sequences = sorted({line["frame"]["sequence"] for line in found()})  # type: ignore[index]
     assert sequences == list(range(len(sequences)))
     assert found()[-1]["model"]["threshold"] == 0.55  # type: ignore[index]
+
+
+def test_a_model_that_fails_before_it_takes_over_is_closed(
+    live: Callable[..., Live], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, closed = live(), list[bool]()
+
+    def open_bad(*args: Any, **kwargs: Any) -> Inference:
+        inference = open_inference(*args, **kwargs)
+        close = inference.close
+
+        def fail(*_: object) -> None:
+            raise EngineError("no memory for a frame")
+
+        monkeypatch.setattr(inference, "run", fail)
+        monkeypatch.setattr(inference, "close", lambda: closed.append(True) or close())
+        return inference
+
+    monkeypatch.setattr("edge_runtime.run.loading.open_inference", open_bad)
+    run.settings["bundle"] = make_bundle(tmp_path / "other", roles=CASCADE_ROLES)
+    before = run.control.state()
+    with pytest.raises(EngineError, match="no memory for a frame"):
+        run.control.reload()
+    assert closed == [True] and run.control.state() == before
+
+
+def test_an_update_takes_over_whatever_the_file_says_meanwhile(live: Callable[..., Live], tmp_path: Path) -> None:
+    run = live()
+    other = make_bundle(tmp_path / "other", roles=CASCADE_ROLES)
+    run.settings |= {"sink": "jsonl:y", "threshold": 0.9}  # which a reload refuses
+    with pytest.raises(ConfigError, match="sink cannot change"):
+        run.control.reload()
+    run.control.take_over(lambda config: config.model_copy(update={"bundle": other}))
+    run.frames(3)
+    assert run.control.state().bundle_id == load_bundle(other).id == run.models[-1].bundle_id
+    assert run.control.config.bundle == other and run.control.state().threshold == 0.5

@@ -21,10 +21,12 @@ from edge_runtime.run.updating import Updating
 from edge_runtime.updates.journal import Journal
 from edge_runtime.updates.layout import Layout
 from edge_runtime.updates.links import point
-from edge_runtime.updates.state import StateFile
+from edge_runtime.updates.outbox import Outbox
+from edge_runtime.updates.state import State, StateFile
 from fissura.bundle import load_bundle, read_manifest
 from fissura.config import parse_config
 from fissura.release import RELEASE_NAME
+from fissura.update_messages import UpdateEvent
 from tests.edge_runtime.agent.fleet import make_bundle
 from tests.edge_runtime.proven import list_files
 from tests.edge_runtime.updates.signed_repository import SignedRepository
@@ -58,6 +60,7 @@ class Device:
         (self.layout.release(number) / RELEASE_NAME).write_bytes(release.to_json())
         point(self.layout, "previous", self.layout.number("active"))
         point(self.layout, "active", number)
+        StateFile(self.layout.state).save(State(committed=number))
         return self.layout.release_bundle(number)
 
     def start(self, source: str) -> subprocess.Popen[str]:
@@ -178,7 +181,25 @@ def test_where_no_bundle_opens_none_is_condemned(
     process = device.start("synth:?count=3")
     _, log = process.communicate(timeout=60)
     assert process.returncode == 2 and "cannot be loaded" in log
-    assert device.layout.number("active") == 7 and not device.layout.state.exists()
+    assert device.layout.number("active") == 7 and not Journal(device.layout).state.quarantined
+
+
+def test_a_second_run_works_with_what_is_active_and_changes_nothing(
+    device: Device, repository: SignedRepository, bundle: Callable[[int], Path]
+) -> None:
+    """One that hangs must not keep the next from its cameras."""
+    seven = device.install(repository, 7, bundle(7))
+    first, _ = device.updating()
+    before = device.layout.state.read_bytes()
+    log = device.run()
+    assert device.bundle_id() == load_bundle(seven).id and "is in use" in log
+    (seven / "segmentation.onnx").write_bytes(b"damaged")
+    device.run()
+    assert device.bundle_id() == load_bundle(device.factory).id
+    assert device.layout.number("active") == 7 and device.layout.state.read_bytes() == before
+    first.close()
+    device.run()
+    assert device.layout.number("active") is None
 
 
 @pytest.mark.slow
@@ -203,6 +224,29 @@ def test_a_run_that_ends_in_shadow_goes_on_with_the_next(
     _, log = process.communicate(timeout=60)
     assert process.returncode == 0 and ": build" not in log, log  # it was tested already
     assert device.bundle_id() == load_bundle(device.layout.release_bundle(7)).id
+
+
+@pytest.mark.slow
+def test_reports_wait_for_an_outbox_that_does_not_open(
+    device: Device, repository: SignedRepository, bundle: Callable[[int], Path]
+) -> None:
+    repository.publish(bundle(7), 7)
+    repository.give(7)
+    device.options["report"] = {"broker": "mqtt://127.0.0.1:1"}
+    device.layout.outbox.mkdir()
+    process = device.start("synth:?fps=20")
+    file = StateFile(device.layout.state)
+    assert wait_until(lambda: (state := file.load()) is not None and state.phase == "committed", 120)
+    state = file.load()
+    assert state is not None and len(state.unreported) >= 7
+    device.layout.outbox.rmdir()
+    assert wait_until(lambda: (state := file.load()) is not None and not state.unreported, 60)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    outbox = Outbox(device.layout.outbox)
+    told = [UpdateEvent.model_validate_json(event.payload).phase for event in outbox.events()]
+    outbox.close()
+    assert told[0] == "check" and told[-1] == "committed" and len(told) >= 7
 
 
 def test_a_run_says_that_it_is_healthy(device: Device) -> None:

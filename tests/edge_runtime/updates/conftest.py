@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime.updates import journal
 from tests.edge_runtime.updates.device import Device
 from tests.edge_runtime.updates.signed_repository import SignedRepository, plain_bundle
 from tests.edge_runtime.updates.web_server import WebServer, serving
@@ -15,6 +16,12 @@ from tests.edge_runtime.updates.web_server import WebServer, serving
 def _quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is synced makes a difference when the power fails, which no test here can play; but it takes long."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def new_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From here on, the journal takes what it finds for that of another process."""
+    return lambda: monkeypatch.setattr(journal, "PROCESS", f"after {journal.PROCESS}")
 
 
 @pytest.fixture(scope="session")

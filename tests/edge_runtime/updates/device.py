@@ -26,6 +26,17 @@ def nothing() -> None:
     """The default of every hook."""
 
 
+class Kill(BaseException):
+    """The process is gone."""
+
+
+def raising(error: BaseException) -> Act:
+    def act() -> None:
+        raise error
+
+    return act
+
+
 class PlayedTrial:
     def __init__(self) -> None:
         self.act: Act = nothing
@@ -45,6 +56,7 @@ class PlayedStream:
         self.running = layout.number("active")
         self.on_shadow: Act = nothing
         self.on_switch: Act = nothing
+        self.on_follow: Act = nothing
         self.on_canary: Act = nothing
 
     def shadow(self, bundle: Path, stopping: threading.Event) -> Mapping[str, float]:
@@ -58,6 +70,11 @@ class PlayedStream:
         if number is not None:
             load_bundle(self._layout.release_bundle(number))
         self.running = number
+
+    def follow(self, number: int | None) -> None:
+        if number != self.running:
+            self.on_follow()
+            self.running = number
 
     def canary(self, stopping: threading.Event) -> Mapping[str, float]:
         self.on_canary()
@@ -131,6 +148,7 @@ class Device:
         self.conditions = PlayedConditions()
         self.clock = PlayedClock()
         self.stopping = threading.Event()
+        self.tested_with = "one engine"
         self.boot()
 
     def boot(self) -> Path:
@@ -146,6 +164,7 @@ class Device:
             self.conditions,
             self.events,
             self.clock,
+            lambda: self.tested_with,
         )
         return opened
 

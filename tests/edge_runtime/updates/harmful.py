@@ -92,6 +92,27 @@ def take_long(bundle: Path, rounds: int, *, a_pixel: bool = False) -> None:
     )
 
 
+def hang_in_glare(bundle: Path) -> None:
+    """Come back from a very bright frame in some hundred years."""
+    take_long(bundle, 1)
+    path = bundle / "segmentation.onnx"
+    model = onnx.load(path)
+    graph = model.graph
+    times = next(node for node in graph.node if "harm_times" in node.output)
+    times.output[0] = "harm_once"
+    at = list(graph.node).index(times) + 1
+    for node in (
+        helper.make_node("Where", ["harm_bright", "harm_ever", "harm_once"], ["harm_times"]),
+        helper.make_node("Greater", ["harm_mean", "harm_glare"], ["harm_bright"]),
+    ):
+        graph.node.insert(at, node)
+    graph.initializer.append(numpy_helper.from_array(np.array(2**62, np.int64), "harm_ever"))
+    graph.initializer.append(numpy_helper.from_array(np.array(GLARE, np.float32), "harm_glare"))
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    list_files(bundle, read_manifest(bundle))
+
+
 def give_nan(bundle: Path) -> None:
     """Give what is no number where the frame is very bright."""
     _insert(

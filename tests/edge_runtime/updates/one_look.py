@@ -1,6 +1,6 @@
 """A process that starts, opens what it may, looks into the repository once, and tells how that went as JSON.
 
-python -m tests.edge_runtime.updates.one_look FOLDER URL ROOT FACTORY
+python -m tests.edge_runtime.updates.one_look FOLDER URL ROOT FACTORY [REASON]
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import sys
 from pathlib import Path
 
 from fissura.bundle import load_bundle
-from fissura.errors import FissuraError
-from tests.edge_runtime.updates.device import Device
+from fissura.errors import FissuraError, RejectedError
+from tests.edge_runtime.updates.device import Device, raising
 
 
-def main(folder: Path, url: str, root: Path, factory: Path) -> None:
+def main(folder: Path, url: str, root: Path, factory: Path, reason: str = "") -> None:
+    """With a reason, every canary is rejected for it."""
     device = Device(folder, url, root.read_bytes(), factory)
     opened = load_bundle(device.boot())
+    if reason:
+        device.stream.on_canary = raising(RejectedError(reason))
     try:
         phase = device.look()
     except FissuraError as error:
@@ -36,4 +39,4 @@ def main(folder: Path, url: str, root: Path, factory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), *sys.argv[5:])

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 
 from edge_runtime.counters import Counters
-from edge_runtime.tap import Tap
-from edge_runtime.updates.canary import Canary
+from edge_runtime.model import Model
+from edge_runtime.tap import Finished, Tap
+from edge_runtime.updates.canary import Canary, HangError
 from edge_runtime.updates.guardrails import CanaryConfig
+from edge_runtime.updates.losses import Losses
 from fissura.errors import RejectedError
 from tests.edge_runtime.hardware.trees import jetson
 from tests.edge_runtime.proven import make_proven_bundle
@@ -65,6 +70,39 @@ def test_a_model_that_is_much_slower_than_the_old_one_goes_back(live: LiveRun, c
         watch(live, candidate, slower=2.0, frames=25)
 
 
+def test_a_road_with_more_cracks_is_no_slower_model() -> None:
+    tap, finished = Tap(), threading.Event()
+    canary = Canary(CanaryConfig(frames=40, time_s=0, slower=2.0), tap, Counters())
+
+    def drive(milliseconds: float, engine_ms: float) -> None:
+        while not finished.wait(0.005):
+            image, found = np.zeros((2, 2, 3), np.uint8), np.random.default_rng().random((2, 2), np.float32)
+            tap.put(Finished(image, found, cast(Model, None), time.perf_counter_ns(), milliseconds, engine_ms))
+
+    def frames(milliseconds: float, engine_ms: float) -> threading.Thread:
+        finished.clear()
+        thread = threading.Thread(target=drive, args=(milliseconds, engine_ms))
+        thread.start()
+        return thread
+
+    for after_ms, slow in ((90.0, False), (130.0, True)):
+        before = frames(30.0, 20.0)
+        assert wait_until(lambda: len(tap.milliseconds()) > 100)
+        finished.set()
+        before.join()
+        canary.switching(lambda: None)
+        after = frames(after_ms, 50.0 if slow else 21.0)
+        try:
+            if slow:
+                with pytest.raises(RejectedError, match=r"^latency: .* in the engine"):
+                    canary.watch(threading.Event())
+            else:
+                assert canary.watch(threading.Event())["p99_ms"] == 90.0
+        finally:
+            finished.set()
+            after.join()
+
+
 def test_a_model_that_gives_no_numbers_goes_back(live: LiveRun, candidate: Path) -> None:
     harmful.give_nan(candidate)
     with pytest.raises(RejectedError, match=r"^nan: "):
@@ -95,6 +133,8 @@ def test_lost_frames_are_counted_from_the_switch_on(live: LiveRun, candidate: Pa
     canary.switching(lambda: live.use(candidate))
     live.counters.dropped("superseded", 30)
     live.counters.dropped("paused", 1000)  # somebody wanted that
+    live.counters.dropped("unreadable", 1000)  # a bad cable
+    assert Losses(live.counters, from_start=True).share() < 0.9
     with pytest.raises(RejectedError, match=r"^dropped: "):
         canary.watch(threading.Event())
 
@@ -106,8 +146,30 @@ def test_a_model_that_hangs_goes_back() -> None:
     canary = Canary(CanaryConfig(silent_s=0.5), Tap(), counters)
     canary.switching(lambda: None)
     threading.Timer(0.2, counters.frame_arrived, ("front",)).start()
-    with pytest.raises(RejectedError, match=r"^hang: "):
+    with pytest.raises(HangError, match=r"^hang: "):
         canary.watch(threading.Event())
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+def test_a_frame_after_a_long_silence_has_its_time(*, pauses: bool) -> None:
+    counters, stopping = Counters(["front"]), threading.Event()
+    counters.frame_arrived("front")
+    counters.frame_done(0, "front")
+    canary = Canary(CanaryConfig(silent_s=1.5), Tap(), counters)
+    canary.switching(lambda: None)
+
+    def drive() -> None:
+        counters.paused(pauses)
+        time.sleep(2.5)
+        counters.paused(False)
+        for _ in range(2):
+            counters.frame_arrived("front")
+            time.sleep(0.5)
+            counters.frame_done(0, "front")
+        stopping.set()
+
+    threading.Thread(target=drive).start()
+    assert canary.watch(stopping) == {}
 
 
 def test_a_camera_that_gives_nothing_is_waited_for() -> None:

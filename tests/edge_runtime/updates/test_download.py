@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tuf.api.metadata import TargetFile
+from urllib3.exceptions import HTTPError
 
 from edge_runtime.updates.config import DownloadConfig
 from edge_runtime.updates.download import Downloader
-from edge_runtime.updates.http import Http
+from edge_runtime.updates.http import Http, blocks
 from edge_runtime.updates.repository import Target
 from fissura.errors import RepositoryError
 from tests.edge_runtime.updates.web_server import Answer, Fault, WebServer, serving
@@ -171,3 +175,77 @@ def test_a_redirect_loop_ends(server: WebServer, partial: Path) -> None:
     with pytest.raises(RepositoryError, match="unreachable"):
         fetch(server, partial)
     assert len(server.requests) <= 3 * 4
+
+
+def drip_headers(path: str, answer: Answer) -> Answer:
+    """Each byte comes within the timeout of the socket."""
+    answer.status, answer.header_s = 200, 0.1
+    return answer
+
+
+def test_headers_without_end_are_cut(server: WebServer, partial: Path) -> None:
+    server.fault = drip_headers
+    partial.write_bytes(DATA[:1000])
+    started_s = time.monotonic()
+    with pytest.raises(RepositoryError, match="unreachable"):
+        fetch(server, partial, patience_s=0.5, timeout_s=5)
+    assert time.monotonic() - started_s < 30
+    assert partial.read_bytes() == DATA[:1000]  # "200" is the first of them
+    server.fault = None
+    fetch(server, partial)
+    assert partial.read_bytes() == DATA
+
+
+def test_headers_without_end_are_cut_at_the_time_limit(server: WebServer, partial: Path) -> None:
+    server.fault = drip_headers
+    started_s = time.monotonic()
+    with pytest.raises(RepositoryError, match="slow"):
+        fetch(server, partial, longest_s=0.5, timeout_s=5)
+    assert time.monotonic() - started_s < 30
+
+
+def test_stopping_ends_headers_without_end(server: WebServer, partial: Path) -> None:
+    server.fault = drip_headers
+    stopping = threading.Event()
+    threading.Timer(0.3, stopping.set).start()
+    started_s = time.monotonic()
+    fetch(server, partial, stopping, timeout_s=5)
+    assert time.monotonic() - started_s < 30
+
+
+def test_stopping_ends_a_silence(server: WebServer, partial: Path) -> None:
+    server.fault = lambda path, answer: dataclasses.replace(answer, chunk=1000, pause_s=50)
+    stopping = threading.Event()
+    threading.Timer(0.3, stopping.set).start()
+    started_s = time.monotonic()
+    fetch(server, partial, stopping, timeout_s=40)
+    assert time.monotonic() - started_s < 30
+
+
+def test_a_handshake_without_end_is_cut(server: WebServer, partial: Path) -> None:
+    """A TLS record of sixteen kilobytes, byte by byte."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"\x16\x03\x03\x3f\xff")
+                while True:
+                    connection.sendall(b"\x02")
+                    time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        http, started_s = Http("https://127.0.0.1", 5.0), time.monotonic()
+        with http.watched(0.5, threading.Event()) as watch, pytest.raises(HTTPError):
+            http.get(f"https://127.0.0.1:{listener.getsockname()[1]}/file")
+        assert watch.over and time.monotonic() - started_s < 30
+
+
+def test_a_connection_is_used_again(server: WebServer, partial: Path) -> None:
+    http, ports = Http(server.url, 5.0), set()
+    for _ in range(3):
+        with http.watched(5.0, threading.Event()):
+            response = http.get(f"{server.url}/file")
+            ports.add(response.connection.sock.getsockname())
+            assert b"".join(blocks(response)) == DATA
+    assert len(ports) == 1

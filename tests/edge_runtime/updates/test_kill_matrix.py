@@ -12,13 +12,16 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fissura.bundle import load_bundle
-from tests.edge_runtime.updates.device import Device
+from fissura.errors import RejectedError
+from tests.edge_runtime.updates.device import Device, raising
 from tests.edge_runtime.updates.signed_repository import SignedRepository, plain_bundle
 from tests.edge_runtime.updates.web_server import serving
 
@@ -42,13 +45,17 @@ pytestmark = pytest.mark.skipif(strace is None, reason="strace is not installed:
 
 @dataclass
 class Scene:
-    """A device that runs release 7 after 6, and a repository that gives out 8.
+    """A device and what it is about to do.
 
     Attributes:
+        ends: phase and release in which a look may end, kill or not.
         state: the device's folder; copied for every kill.
-        calls: how often each system call is made by the installation of 8.
+        reason: for which every canary is rejected; empty: all do well.
+        calls: how often each system call is made by the look.
     """
 
+    ends: set[tuple[str, int]]
+    reason: str
     folder: Path
     state: Path
     url: str
@@ -59,6 +66,7 @@ class Scene:
     def run(self, state: Path, *prefix: str) -> subprocess.CompletedProcess[str]:
         module = "tests.edge_runtime.updates.one_look"
         command = [*prefix, sys.executable, "-B", "-m", module, state, self.url, self.root, self.factory]
+        command += [self.reason] if self.reason else []
         return subprocess.run(
             [str(part) for part in command], capture_output=True, text=True, cwd=CHECKOUT, timeout=300
         )
@@ -70,9 +78,11 @@ class Scene:
         return target
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    folder = tmp_path_factory.mktemp("kills")
+@contextmanager
+def playing(
+    folder: Path, ran: tuple[int, ...], ends: set[tuple[str, int]], reason: str = "", **gives: Any
+) -> Iterator[Scene]:
+    """A device that ran these releases, and a repository that gives out something else now."""
     repository = SignedRepository(folder / "repository")
     for number in (6, 7, 8):
         repository.publish(plain_bundle(folder / f"bundle-{number}", number), number)
@@ -81,18 +91,40 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     factory = plain_bundle(folder / "factory", 0)
     with serving(repository.folder) as server:
         device = Device(folder / "device", server.url, repository.root, factory)
-        for number in (6, 7):
+        for number in ran:
             repository.give(number)
             device.look()
-        repository.give(8)
-        scene = Scene(folder, folder / "device", server.url, root, factory, Counter())
+        repository.give(**gives)
+        scene = Scene(ends, reason, folder, folder / "device", server.url, root, factory, Counter())
         log = folder / "strace.log"
         names = ",".join(f"?{name}" for kind in KINDS.values() for name in kind)
         done = scene.run(scene.copy("undisturbed"), "strace", "-f", "-o", log, "-e", f"trace={names}")  # type: ignore[arg-type]
         if done.returncode != 0 and "ptrace" in done.stderr:
             pytest.skip(f"strace is not permitted here: {done.stderr.strip().splitlines()[-1]}")
-        assert '"phase": "committed"' in done.stdout, done.stderr
+        assert any(f'"phase": "{phase}"' in done.stdout for phase, _ in ends), done.stderr
         scene.calls.update(re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.MULTILINE))
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Release 8 is installed after 7."""
+    folder = tmp_path_factory.mktemp("kills")
+    with playing(folder, (6, 7), {("committed", 8), ("rolled_back", 7)}, release=8) as scene:
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def rejecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """The canary rejects 8: back to 7."""
+    with playing(tmp_path_factory.mktemp("kills"), (6, 7), {("rolled_back", 7)}, "nan: x", release=8) as scene:
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """8 runs and is revoked: back to 7."""
+    with playing(tmp_path_factory.mktemp("kills"), (7, 8), {("rolled_back", 7)}, release=7, revoked=(8,)) as scene:
         yield scene
 
 
@@ -107,12 +139,15 @@ def cut_and_restart(scene: Scene, name: str, when: int) -> None:
 
     device = Device(folder, scene.url, scene.root.read_bytes(), scene.factory)
     opened = load_bundle(device.boot()).manifest.lineage.seed
+    if scene.reason:
+        device.stream.on_canary = raising(RejectedError(scene.reason))
     found = (device.look(), device.check_active())
     where = f"{name} {when}: opened {opened}, then {found}: {device.events.told}"
     assert opened in (7, 8), where
-    assert found in (("committed", 8), ("rolled_back", 7)), where
+    assert found in scene.ends, where
     assert len(device.events.ends) <= 1, where  # none if it was told before the kill
-    assert found[0] == "committed" or "crash:" in str(device.events.told), where
+    reasons = ("crash:", "revoked:", scene.reason or "crash:")
+    assert found[0] == "committed" or any(word in str(device.events.last) for word in reasons), where
     assert load_bundle(device.boot()).manifest.lineage.seed == found[1], where
     assert (device.look(), device.check_active()) == found, where  # and so it stays
 
@@ -132,6 +167,24 @@ def test_a_sample_of_kills(scene: Scene) -> None:
             cut_and_restart(scene, name, 1 + count * (2 * number + 1) // (2 * wanted))
             cuts += 1
     assert cuts == sum(SAMPLE.values())
+
+
+@pytest.mark.parametrize("way", ["rejecting", "revoking"])
+def test_a_sample_of_kills_on_the_way_back(way: str, request: pytest.FixtureRequest) -> None:
+    scene: Scene = request.getfixturevalue(way)
+    renames = scene.calls["rename"]
+    for when in (renames - 1, renames):  # the link, and the verdict
+        cut_and_restart(scene, "rename", when)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["rejecting", "revoking"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kill_on_the_way_back(way: str, kind: str, request: pytest.FixtureRequest) -> None:
+    scene: Scene = request.getfixturevalue(way)
+    for name in KINDS[kind]:
+        for when in range(1, scene.calls[name] + 1):
+            cut_and_restart(scene, name, when)
 
 
 @pytest.mark.slow

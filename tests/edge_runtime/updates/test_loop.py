@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from edge_runtime.updates.config import UpdatesConfig
 from edge_runtime.updates.hints import Hints
+from edge_runtime.updates.layout import Layout
 from edge_runtime.updates.loop import look_again_and_again
+from edge_runtime.updates.state import State, StateFile
 from fissura.errors import RepositoryError
 from fissura.update_messages import Phase
 
@@ -67,3 +70,29 @@ def test_a_flood_of_hints_brings_one_look_an_interval() -> None:
     thread.join(60)
     assert 2 <= len(looks.times) <= 5
     assert all(after - before >= 0.45 for before, after in zip(looks.times, looks.times[1:], strict=False))
+
+
+def test_the_log_says_why_and_says_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    layout = Layout(tmp_path)
+    StateFile(layout.state).save(State(phase="rejected", model="tiny", release=7, reason="golden: mask IoU 0.4"))
+    looks, hints, stopping = Looks(), Hints(60), threading.Event()
+    looks.errors = []
+
+    def look(stopping: threading.Event) -> Phase:
+        looks(stopping)
+        if len(looks.times) == 3:
+            StateFile(layout.state).save(State(phase="committed", model="tiny", release=8))
+        return "rejected" if len(looks.times) < 3 else "committed"
+
+    options = config(0.05).model_copy(update={"state": tmp_path})
+    thread = threading.Thread(target=look_again_and_again, args=(look, options, hints, stopping), daemon=True)
+    thread.start()
+    assert looks.enough.wait(60)
+    stopping.set()
+    hints.wake()
+    thread.join(60)
+    assert caplog.messages == [
+        "updates: rejected release 7 of tiny: golden: mask IoU 0.4",
+        "updates: committed release 8 of tiny",
+    ]

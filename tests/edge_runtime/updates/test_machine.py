@@ -10,29 +10,12 @@ from edge_runtime.updates import journal
 from edge_runtime.updates.lock import locked
 from fissura.errors import DeferredError, EngineError, RejectedError, RepositoryError, UpdateError
 from fissura.release import Channel, release_target
-from tests.edge_runtime.updates.device import Device
+from tests.edge_runtime.updates.device import Device, Kill, raising
 from tests.edge_runtime.updates.signed_repository import MODEL, SignedRepository, plain_bundle
 from tests.edge_runtime.updates.web_server import Answer, WebServer
 
 MakeDevice = Callable[..., Device]
 STEPS = ["check", "download", "verify", "build", "selftest", "shadow", "canary", "committed"]
-
-
-class Kill(BaseException):
-    """The process is gone."""
-
-
-def raising(error: BaseException) -> Callable[[], None]:
-    def act() -> None:
-        raise error
-
-    return act
-
-
-@pytest.fixture
-def new_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From here on, the journal takes what it finds for that of another process."""
-    return lambda: monkeypatch.setattr(journal, "PROCESS", f"after {journal.PROCESS}")
 
 
 def test_a_release_is_installed(device: Device) -> None:
@@ -434,6 +417,36 @@ def test_a_process_that_dies_beside_a_new_model_three_times_has_condemned_it(
     assert device.events.last.reason.startswith("crash:")
 
 
+def test_crashes_of_others_are_forgotten_when_the_shadow_goes_well(
+    device: Device, new_process: Callable[[], None]
+) -> None:
+    for _ in range(5):
+        device.stream.on_shadow = raising(Kill())
+        with pytest.raises(Kill):
+            device.look()
+        new_process()
+        device.boot()
+        device.stream.on_shadow = raising(DeferredError("shadow: 100 frames so far"))
+        assert device.look() == "deferred"
+    device.stream.on_shadow = lambda: None
+    assert device.look() == "committed"
+
+
+def test_another_engine_tests_for_itself(make_device: MakeDevice) -> None:
+    device = make_device()
+    device.tested_with = "onnxruntime"
+    device.stream.on_shadow = raising(DeferredError("shadow: 1 frame so far"))
+    device.look()
+    device.boot()
+    device.stream.on_shadow = raising(DeferredError("shadow: 2 frames so far"))
+    device.look()
+    assert len(device.trial.bundles) == 1
+    device.tested_with = "tensorrt"
+    device.boot()
+    assert device.look() == "committed"
+    assert len(device.trial.bundles) == 2
+
+
 def test_without_the_repository_what_was_fetched_goes_on(device: Device, server: WebServer) -> None:
     device.stream.on_shadow = device.stopping.set
     device.look()
@@ -513,21 +526,6 @@ def test_with_all_releases_damaged_the_devices_own_bundle_runs(device: Device, r
         (device.layout.release_bundle(number) / "golden.npz").unlink()
     assert device.boot() == device.factory
     assert device.active is None
-
-
-def test_an_unreadable_state_is_kept_aside_and_the_running_model_stays(
-    device: Device, repository: SignedRepository
-) -> None:
-    device.look()
-    repository.give(8)
-    device.look()
-    device.layout.state.write_text('{"schema_version": "9.0"}')
-    assert device.boot() == device.layout.release_bundle(8)
-    assert device.look() == "idle"
-    assert device.check_active() == 8
-    assert device.layout.state.with_name("state.json.unreadable").read_text() == '{"schema_version": "9.0"}'
-    repository.give(7)
-    assert device.look() == "rejected"  # still no way back
 
 
 def test_a_clock_that_goes_back_stops_installations_only(device: Device, repository: SignedRepository) -> None:
@@ -613,6 +611,30 @@ def test_reports_that_a_kill_held_back_are_told_by_the_next_process(
     device.boot()
     assert device.look() == "committed"
     assert device.events.phases == STEPS
+
+
+def test_reports_wait_until_somebody_can_take_them(device: Device, repository: SignedRepository) -> None:
+    device.machine.report = None
+    assert device.look() == "committed"
+    assert device.events.told == []
+    device.machine.report = device.events
+    device.look()
+    assert device.events.phases == STEPS
+    device.boot()
+    device.machine.report, device.events.last = None, None
+    device.look()
+    device.machine.report = device.events
+    device.look()
+    assert device.events.last is not None and device.events.last.active == 7  # a broker may have lost it
+
+
+def test_reports_that_nobody_ever_takes_do_not_fill_the_disk(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MOST_UNREPORTED", 3)
+    device.machine.report = None
+    device.look()
+    device.machine.report = device.events
+    device.look()
+    assert device.events.phases == STEPS[-3:]
 
 
 def test_stopping_ends_a_download_that_goes_on_later(device: Device, server: WebServer) -> None:

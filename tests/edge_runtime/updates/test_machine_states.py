@@ -20,16 +20,12 @@ from fissura.bundle import load_bundle
 from fissura.errors import DeferredError, RejectedError, RepositoryError
 from fissura.release import release_target
 from fissura.update_messages import TERMINAL
-from tests.edge_runtime.updates.device import Device
+from tests.edge_runtime.updates.device import Device, Kill
 from tests.edge_runtime.updates.signed_repository import MODEL, SignedRepository, plain_bundle
 from tests.edge_runtime.updates.web_server import Answer, serving
 
 OLDEST = 3  # `min_release`
 FAULTS = (RejectedError("golden: worse"), DeferredError("heat: 90 degrees"), RepositoryError("unreachable: away"), None)
-
-
-class Kill(BaseException):
-    """The process is gone."""
 
 
 class DeviceLife(RuleBasedStateMachine):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,7 @@ def test_a_document_of_a_newer_time_is_refused(trusted: TrustedRepository, repos
 
 
 @pytest.mark.parametrize("document", ["timestamp.json", "snapshot.json", "targets.json", "stable.json"])
-@pytest.mark.parametrize("fault", ["cut", "absent", "garbage", "busy", "drip", "deep"])
+@pytest.mark.parametrize("fault", ["cut", "absent", "garbage", "busy", "drip", "headers", "deep"])
 def test_every_fault_of_every_document_is_one_error(
     trusted: TrustedRepository, repository: SignedRepository, server: WebServer, document: str, fault: str
 ) -> None:
@@ -62,6 +64,8 @@ def test_every_fault_of_every_document_is_one_error(
             return Answer(200, answer.body[: len(answer.body) // 2], length=len(answer.body))
         if fault == "drip":
             return Answer(200, answer.body, chunk=1, pause_s=0.1)
+        if fault == "headers":
+            return Answer(200, answer.body, header_s=0.1)
         return {
             "absent": Answer(404, b""),
             "garbage": Answer(200, b"{" + answer.body[1:][::-1]),
@@ -93,6 +97,30 @@ def test_without_the_first_root_there_is_no_trust(tmp_path: Path) -> None:
         TrustedRepository("http://127.0.0.1:1", b"{}", tmp_path / "tuf").look()
 
 
+@pytest.mark.parametrize("data", [b"", b"garbage", b"{}", b"\xff\xfe"])
+def test_a_root_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "root.json"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=str(path)):
+        read_root(path)
+
+
+def test_another_document_is_no_root(trusted: TrustedRepository, tmp_path: Path) -> None:
+    trusted.look()
+    with pytest.raises(ConfigError, match=r"timestamp\.json cannot be read: it is the timestamp"):
+        read_root(tmp_path / "tuf" / "timestamp.json")
+
+
 def test_no_server_at_all(tmp_path: Path, repository: SignedRepository) -> None:
     with pytest.raises(RepositoryError, match="unreachable"):
         TrustedRepository("http://127.0.0.1:1", repository.root, tmp_path / "tuf").look()
+
+
+def test_stopping_ends_a_look(repository: SignedRepository, server: WebServer, tmp_path: Path) -> None:
+    server.fault = lambda path, answer: Answer(200, answer.body, header_s=0.1)
+    stopping = threading.Event()
+    threading.Timer(0.3, stopping.set).start()
+    started_s = time.monotonic()
+    with pytest.raises(RepositoryError, match="unreachable"):
+        TrustedRepository(server.url, repository.root, tmp_path / "tuf").look(stopping)
+    assert time.monotonic() - started_s < 30

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 
 from edge_runtime.updates import shadow as shadow_module
+from edge_runtime.updates.comparison import Comparison
 from edge_runtime.updates.guardrails import ShadowConfig
 from edge_runtime.updates.shadow import Shadow
 from fissura.bundle import read_manifest
@@ -129,6 +132,21 @@ def test_a_slow_model_has_its_share_of_the_time_and_no_more(live: LiveRun, candi
     share = figures["frames"] * figures["shadow_ms"] / 1e3 / (time.monotonic() - began_s)
     assert figures["shadow_ms"] > 20 and share < 0.3
     assert live.whole()
+
+
+def test_the_time_that_comparing_takes_is_the_shadows_too(
+    live: LiveRun, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, began_s = Comparison.add, list[float]()
+
+    def slow(self: Comparison, old: NDArray[np.float32], new: NDArray[np.float32]) -> None:
+        began_s.append(time.monotonic())
+        time.sleep(0.2)
+        add(self, old, new)
+
+    monkeypatch.setattr(Comparison, "add", slow)
+    compare(live, candidate, frames=5, rich_frames=0, free_frames=0, time_share=0.25)
+    assert began_s[-1] - began_s[0] > 4 * 0.8
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ class Answer:
         body: bytes that are sent.
         length: that is declared; None: that of the body.
         pause_s: after every `chunk` bytes.
+        header_s: between two bytes of a header without end, that comes first; 0: there is none.
     """
 
     status: int
@@ -29,6 +30,7 @@ class Answer:
     length: int | None = None
     chunk: int = 1 << 20
     pause_s: float = 0.0
+    header_s: float = 0.0
 
 
 Fault = Callable[[str, Answer], Answer]
@@ -81,6 +83,11 @@ class WebServer:
             answer = self.fault(path, answer)
         try:
             handler.send_response(answer.status)
+            if answer.header_s:
+                handler.flush_headers()
+            while answer.header_s:
+                handler.wfile.write(b"X")
+                time.sleep(answer.header_s)
             for name, value in answer.headers.items():
                 handler.send_header(name, value)
             length = len(answer.body) if answer.length is None else answer.length

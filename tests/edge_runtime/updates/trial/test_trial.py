@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from edge_runtime.golden import FILE
+from edge_runtime.process_group import kill_group
 from edge_runtime.run.config import RunConfig
 from edge_runtime.updates.guardrails import TrialConfig
 from edge_runtime.updates.trial import child
@@ -28,7 +29,7 @@ from edge_runtime.updates.trial.messages import Task
 from edge_runtime.updates.trial.trial import ProcessTrial, Running
 from fissura.bundle import read_manifest
 from fissura.config import parse_config
-from fissura.errors import DeferredError, RejectedError
+from fissura.errors import DeferredError, RejectedError, UpdateError
 from tests.edge_runtime.proven import WRONG_STEEPNESS, list_files, make_proven_bundle, set_steepness
 from tests.edge_runtime.updates import harmful
 from tests.edge_runtime.updates.harmful import point_elsewhere
@@ -121,6 +122,17 @@ def test_a_device_without_memory_condemns_no_model(
     assert not psutil.Process().children()
 
 
+def test_what_was_free_in_one_moment_condemns_no_model(
+    attempt: Try, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a limit in the file: interrupted, which is counted, and not rejected for ever."""
+    harmful.eat_memory(candidate, 80)
+    monkeypatch.setattr(child, "free_bytes", lambda: 1.4e9)
+    with pytest.raises(UpdateError, match="memory: ") as raised:
+        attempt(candidate, memory_mb=None)
+    assert not isinstance(raised.value, RejectedError)
+
+
 def test_a_graph_that_never_ends_is_ended(attempt: Try, candidate: Path) -> None:
     harmful.take_long(candidate, 10**15)
     began_s = time.monotonic()
@@ -163,15 +175,43 @@ def _process(bundle: Path, stopping: threading.Event) -> TrialProcess:
 
 
 def test_a_killed_trial_is_a_crash_and_leaves_nobody_behind(good: Path) -> None:
-    for number, words in ((signal.SIGSEGV, "crash: .* SIGSEGV"), (signal.SIGKILL, "memory: .* was killed")):
-        with _process(good, threading.Event()) as process:
-            threading.Timer(0.5, os.kill, (process.pid, number)).start()
-            with pytest.raises(RejectedError, match=words):
-                process.answer(60)
-                process.look(np.zeros((72, 96, 3), np.uint8), 60)
-                time.sleep(1)
-                process.look(np.zeros((72, 96, 3), np.uint8), 60)
-        assert not psutil.pid_exists(process.pid)
+    real_time = signal.SIGRTMIN + 2  # has no name
+    for number, words in ((signal.SIGSEGV, "crash: .* SIGSEGV"), (real_time, f"crash: .* signal {real_time}")):
+        with pytest.raises(RejectedError, match=words):
+            _kill(good, number)
+
+
+def test_a_trial_that_the_kernel_killed_says_nothing_for_certain(good: Path) -> None:
+    """Who took the memory is not known: it is tried again."""
+    with pytest.raises(UpdateError, match=r"memory: .* was killed") as raised:
+        _kill(good, signal.SIGKILL)
+    assert not isinstance(raised.value, RejectedError)
+
+
+def test_its_group_is_ended_before_another_can_have_its_number(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[bool] = []
+
+    def kill(group: int) -> None:
+        there.append(psutil.pid_exists(group))
+        kill_group(group)
+
+    monkeypatch.setattr(child, "kill_group", kill)
+    with pytest.raises(RejectedError):
+        _kill(good, signal.SIGSEGV)
+    assert there and all(there)
+
+
+def _kill(bundle: Path, number: int) -> None:
+    with _process(bundle, threading.Event()) as process:
+        threading.Timer(0.5, os.kill, (process.pid, number)).start()
+        try:
+            process.answer(60)
+            process.look(np.zeros((72, 96, 3), np.uint8), 60)
+            time.sleep(1)
+            process.look(np.zeros((72, 96, 3), np.uint8), 60)
+        finally:
+            process.close()
+            assert not psutil.pid_exists(process.pid)
 
 
 def test_a_stopped_trial_has_no_outcome(attempt: Try, candidate: Path) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from deploy.fleet.authority.authority import Authority
 from deploy.fleet.authority.roles import device_name, server_name
-from fissura.errors import ConfigError, FleetError
+from fissura.errors import FleetError
 
 SECRET = "a passphrase that is long"
 

@@ -39,7 +39,10 @@ def test_a_certificate_that_is_not_there_is_named(
 ) -> None:
     there = tmp_path / "there.pem"
     there.touch()
-    for cert, key, found in (("/nope.pem", there, "--cert /nope.pem"), (there, "/nope.key", "--key /nope.key")):
+    for cert, key, found in (
+        ("/nope.pem", there, "--cert /nope.pem is no"),
+        (there, "/nope.key", "--key /nope.key is no"),
+    ):
         words = ["--fleet", str(home), "--offline", "--cert", str(cert), "--key", str(key)]
         assert main(["fleet", "console", *words]) == 2
         assert found in capsys.readouterr().err

@@ -118,6 +118,10 @@ BAD = {
     "no passphrase file": (["refresh", "--passphrase-file", "{tmp}/none"], "cannot be read"),
     "an empty passphrase file": (["refresh", "--passphrase-file", "{empty}"], "holds no passphrase"),
     "another passphrase": (["refresh", "--within", "2", "--passphrase-file", "{wrong}"], "does not open"),
+    "another passphrase, nothing due": (["refresh", "--passphrase-file", "{wrong}"], "does not open"),
+    "a time that has gone by": (["refresh", "--within", "-1"], "0 or more days"),
+    "no time": (["refresh", "--within", "nan"], "0 or more days"),
+    "no folder of keys": (["refresh", "--keys", "{tmp}/stick"], "is no folder"),
 }
 
 
@@ -171,6 +175,22 @@ def test_bad_input_ends_with_code_2_and_changes_nothing(scene: dict[str, Path], 
     assert "Traceback" not in message
     assert contents(scene["home"]) == before
     assert not list(scene["tmp"].iterdir())
+
+
+def test_a_key_that_is_missing_is_told(home: FleetHome, bundle: Path, capsys: Lines) -> None:
+    (home.keys / "targets.pem").unlink()
+    assert fleet("publish", bundle, "--fleet", home.root) == 2
+    message = capsys.readouterr().err
+    assert f"bring them back into {home.keys}" in message
+    assert "--keys" not in message  # which publish does not know
+    assert fleet("refresh", "--fleet", home.root) == 0  # it is not needed yet
+
+
+def test_a_folder_that_cannot_be_written_says_what_to_do(home: FleetHome, bundle: Path, capsys: Lines) -> None:
+    (home.root / "copier.lock").unlink(missing_ok=True)
+    (home.root / "copier.lock").mkdir()
+    assert fleet("publish", bundle, "--fleet", home.root) == 2
+    assert "make room or get the permission" in capsys.readouterr().err
 
 
 def test_no_passphrase_is_told(home: FleetHome, capsys: Lines, monkeypatch: pytest.MonkeyPatch) -> None:

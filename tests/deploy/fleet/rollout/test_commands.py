@@ -17,14 +17,16 @@ import yaml
 
 from deploy.fleet.home import FleetHome
 from deploy.fleet.registry.registry import Registry
+from deploy.fleet.registry.rollouts import Plan, advance, begin
 from deploy.fleet.repository.repository import Repository
+from deploy.fleet.rollout.channel import essence
 from edge_runtime.local_broker import LocalBroker
 from fissura.cli import main
 from fissura.release import Channel
 from tests.bundles import make_bundle
 from tests.deploy.fleet.repository.fleets import PASSPHRASE, another, make_home
 from tests.deploy.fleet.rollout import fleet_fakes
-from tests.deploy.fleet.rollout.fleet_fakes import CHANNEL, serials
+from tests.deploy.fleet.rollout.fleet_fakes import CHANNEL, ended, serials
 from tests.deploy.fleet.rollout.played_fleet import PlayedFleet
 from tests.mosquitto import wait_until
 
@@ -191,17 +193,48 @@ def test_a_rollout_outlives_kills_of_its_controller_and_of_the_broker(home: Flee
         (["rollout", "{model}", "2", "--channel", CHANNEL, "--window", "-1"], "--window"),
         (["rollout", "{model}", "2", "--channel", CHANNEL, "--broker", "ftp://x"], "not understood"),
         (["rollout", "{model}", "2", "--channel", "Not A Channel"], "no name of a channel"),
-        (["pause"], "no roll-out"),
-        (["abort", "--channel", "beta"], "no roll-out"),
+        (["rollout", "{model}", "2", "--channel", "stabel"], "'stable'?"),
+        (["rollout", "{model}", "2", "--channel", "beta"], "promote {model} 2 --channel beta --percent 0"),
+        (["pause"], "nothing to pause"),
+        (["resume"], "nothing to resume"),
+        (["abort", "--channel", "beta"], "to take a release back"),
     ],
 )
 def test_what_cannot_be_done_is_said(
     home: FleetHome, capsys: pytest.CaptureFixture[str], words: list[str], found: str
 ) -> None:
     assert main(["fleet", *(word.format(model=fleet_fakes.MODEL) for word in words)]) == 2
-    assert found in capsys.readouterr().err
+    assert found.format(model=fleet_fakes.MODEL) in capsys.readouterr().err
+    assert [one.channel for one in Repository.open(home, None).channels()] == [CHANNEL]
     with Registry(home.registry) as registry:
         assert registry.rollouts() == []
+
+
+def test_a_rollout_that_is_done_although_devices_failed(home: FleetHome, capsys: pytest.CaptureFixture[str]) -> None:
+    channel = Channel(channel=CHANNEL, model=fleet_fakes.MODEL, release=2, fallback=1)
+    Repository.open(home, PASSPHRASE).set_channel(channel)
+    with Registry(home.registry) as registry:
+        plan = Plan(fleet_fakes.MODEL, 2, CHANNEL, 1, (100,), signed=essence(channel))
+        for number, name in enumerate(NAMES[:3]):
+            registry.store(ended(name, 2, number, good=number == 0))
+        advance(registry, begin(registry, plan, 1.0), {"committed": 1, "failed": 2}, 2.0)
+    assert main(["fleet", "rollout", fleet_fakes.MODEL, "2", "--channel", CHANNEL]) == 1
+    assert "100 %: done, but 2 of 3 devices failed: 2 golden" in capsys.readouterr().out
+
+
+def test_a_rollout_that_is_paused_says_what_to_do(home: FleetHome, capsys: pytest.CaptureFixture[str]) -> None:
+    channel = Channel(channel=CHANNEL, model=fleet_fakes.MODEL, release=2, fallback=1, percent=5, paused=True)
+    Repository.open(home, PASSPHRASE).set_channel(channel)
+    assert main(["fleet", "rollout", fleet_fakes.MODEL, "2", "--channel", CHANNEL]) == 1
+    out = capsys.readouterr().out
+    assert "look at `fissura fleet status`" in out
+    assert f"fissura fleet resume --channel {CHANNEL}, or fissura fleet abort --channel {CHANNEL}" in out
+
+
+def test_status_reads_the_settings_too(home: FleetHome, capsys: pytest.CaptureFixture[str]) -> None:
+    home.settings.write_text("name: roads\nbrokr: mqtt://127.0.0.1\n")
+    assert main(["fleet", "status"]) == 2
+    assert "brokr" in capsys.readouterr().err
 
 
 def test_status_of_a_fleet_that_has_done_nothing(home: FleetHome, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,8 @@ def test_a_chain_that_is_forged_as_a_whole_is_refused(home: FleetHome, tmp_path:
         path.unlink()
     shutil.copytree(thief.metadata, home.metadata, dirs_exist_ok=True)
     document.to_file(str(home.metadata / "1.root.json"))
-    refuse_all(home, r"1\.root\.json is not the one that .*root\.sha256 tells of")
+    # `refresh` looks at its own keys first, which are not those that this root names.
+    refuse_all(home, r"1\.root\.json is not the one that .*root\.sha256 tells of|holds another key")
 
 
 def test_the_newest_root_cannot_be_taken_away(home: FleetHome, repository: Repository) -> None:

@@ -22,8 +22,9 @@ from edge_runtime.clock import boot_id
 from edge_runtime.delivered_rows import DeliveredRows
 from edge_runtime.disk_sync import DiskSync
 from edge_runtime.fresh_rows import FreshRows
-from edge_runtime.spool_file import SpoolFile, transaction, translated
+from edge_runtime.spool_file import SpoolFile, translated
 from edge_runtime.spool_row import Message, Priority, Row
+from fissura.transaction import transaction
 
 SYNC_PERIOD_S = 0.05
 EXPIRY_PERIOD_S = 60.0

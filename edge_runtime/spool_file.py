@@ -166,19 +166,6 @@ class SpoolFile:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All or nothing; waits for another connection's transaction to end."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # SQLite has rolled back by itself after some errors
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Raise SQLite's errors as `SpoolError`."""
     try:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from edge_runtime.spool_file import transaction
 from fissura.errors import SpoolError
+from fissura.transaction import transaction
 from fissura.update_messages import TERMINAL, Phase
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,10 @@ from types import TracebackType
 from typing import Any
 
 from deploy.fleet.registry import audit, intake
-from deploy.fleet.registry.database import open_database, transaction, translated
+from deploy.fleet.registry.database import open_database, translated
 from deploy.fleet.registry.intake import Heard
 from deploy.fleet.registry.rows import AuditEntry, Device, Event, Rollout, Wave
+from fissura.transaction import transaction
 from fissura.update_messages import Phase
 
 _DEVICE = (

@@ -12,6 +12,7 @@ from deploy.fleet.console.detections.crack_filter import Box, CrackFilter
 from deploy.fleet.console.detections.sighting import COLUMNS, Sighting
 from deploy.fleet.console.detections.store import MOST_CLUSTERS, PAGE, Cluster, Totals
 from fissura.errors import FleetError
+from fissura.transaction import transaction
 
 APPLICATION_ID = 0x66646574  # 'fdet'
 SCHEMA_VERSION = 1
@@ -93,12 +94,10 @@ class SqliteStore:
     def add(self, sightings: Sequence[Sighting]) -> int:
         with self._connection() as connection:
             connection.execute("PRAGMA synchronous = FULL")  # what is stored is acknowledged, and then gone elsewhere
-            connection.execute("BEGIN IMMEDIATE")
             before = connection.total_changes
-            connection.executemany(_INSERT, [one.values() for one in sightings])
-            added = connection.total_changes - before
-            connection.execute("COMMIT")
-        return added
+            with transaction(connection):
+                connection.executemany(_INSERT, [one.values() for one in sightings])
+            return connection.total_changes - before
 
     def rows(self, wanted: CrackFilter) -> Iterator[Sighting]:
         words, values = wanted.conditions()

@@ -25,6 +25,14 @@ class CommandModule(Protocol):
 
 
 @dataclass(frozen=True)
+class Form:
+    """A module for one word after a sub-command's name, and what it is for."""
+
+    module: str
+    summary: str
+
+
+@dataclass(frozen=True)
 class Command:
     """One row: where a sub-command lives, what it is for, and the extra that installs what it needs.
 
@@ -34,13 +42,26 @@ class Command:
     module: str
     summary: str
     extra: str
-    forms: Mapping[str, str] = field(default_factory=dict)
+    forms: Mapping[str, Form] = field(default_factory=dict)
 
 
-FLEET_ACTIONS = (
-    *("init", "publish", "promote", "revoke", "rotate-keys", "refresh", "enroll"),
-    *("rollout", "status", "pause", "resume", "abort", "forget", "console", "simulate"),
-)
+FLEET_ACTIONS: dict[str, str] = {
+    "init": "make a fleet: keys, an empty signed repository, settings",
+    "publish": "sign a bundle as the next release of its model",
+    "promote": "give a release out on a channel, to all devices or to a part of them",
+    "revoke": "take a release back: devices that run it leave it",
+    "rotate-keys": "replace the keys of a role",
+    "refresh": "sign anew what expires soon; for cron",
+    "enroll": "issue or withdraw the certificate of a device",
+    "rollout": "widen a release wave by wave, as the devices' reports allow",
+    "status": "devices, roll-outs and the reasons of failures",
+    "pause": "hold a roll-out where it is",
+    "resume": "go on with a roll-out that was paused",
+    "abort": "end a roll-out and give out the release before it again",
+    "forget": "remove a device that is scrapped, or that says what it should not",
+    "console": "a web page of the fleet, its roll-outs and its cracks",
+    "simulate": "thousands of devices against a real broker and a real server",
+}
 
 COMMANDS: dict[str, Command] = {
     "demo": Command("edge_runtime.demo.cli", "find cracks in sample images, over MQTT, with a report", "edge"),
@@ -50,7 +71,7 @@ COMMANDS: dict[str, Command] = {
         "edge_runtime.bench.cli",
         "latency and throughput of a bundle on this device; `bench engines`: of every engine and precision",
         "edge",
-        {"engines": "edge_runtime.bench_engines.cli"},
+        {"engines": Form("edge_runtime.bench_engines.cli", "speed, memory and accuracy of every engine and precision")},
     ),
     "verify": Command("edge_runtime.verify", "prove a bundle on this device, in every engine it has", "edge"),
     "bundle": Command("edge_runtime.bundle_cli", "inspect, verify and compare model bundles", "edge"),
@@ -64,7 +85,10 @@ COMMANDS: dict[str, Command] = {
         "deploy.fleet.cli",
         "publish signed models and roll them out to a fleet",
         "deploy",
-        {action: f"deploy.fleet.commands.{action.replace('-', '_')}" for action in FLEET_ACTIONS},
+        {
+            action: Form(f"deploy.fleet.commands.{action.replace('-', '_')}", summary)
+            for action, summary in FLEET_ACTIONS.items()
+        },
     ),
 }
 
@@ -116,7 +140,8 @@ def _dispatch(words: list[str], name: str | None) -> int:
             if form is not None:
                 words = [*words[:after], *words[after + 1 :]]
                 subparser.prog += f" {form}"
-            module = importlib.import_module(command.module if form is None else command.forms[form])
+                subparser.description = command.forms[form].summary
+            module = importlib.import_module(command.module if form is None else command.forms[form].module)
             module.add_arguments(subparser)
     arguments = parser.parse_args(words)
     assert module is not None  # argparse has refused unknown names

@@ -39,7 +39,7 @@ def _options(parser: argparse.ArgumentParser) -> set[str]:
 
 
 MODULES = {name: row.module for name, row in COMMANDS.items()} | {
-    f"{name} {form}": module for name, row in COMMANDS.items() for form, module in row.forms.items()
+    f"{name} {word}": form.module for name, row in COMMANDS.items() for word, form in row.forms.items()
 }
 
 

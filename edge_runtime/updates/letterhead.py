@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 from uuid import UUID
 
 from edge_runtime.updates.ports import Standing
@@ -36,16 +37,7 @@ class Letterhead:
     def state(self, standing: Standing, number: int) -> UpdateState:
         """Where the device stands; `number`: of the report."""
         return UpdateState(
-            serial=self.serial,
-            sent_utc=datetime.now(timezone.utc),
-            sequence=number,
-            phase=standing.phase,
-            model=standing.model,
-            release=standing.release,
-            reason=_short(standing.reason),
-            channel=self.channel,
-            hardware=self.hardware,
-            version=__version__,
+            **self._report(standing, number),
             active=standing.active,
             previous=standing.previous,
             quarantined=standing.quarantined,
@@ -57,19 +49,25 @@ class Letterhead:
         """A step of an installation; `number`: of the report. Figures that JSON has no number for are left out."""
         return UpdateEvent(
             uuid=uuid,
-            serial=self.serial,
-            sent_utc=datetime.now(timezone.utc),
-            sequence=number,
-            phase=standing.phase,
-            model=standing.model,
-            release=standing.release,
-            reason=_short(standing.reason),
-            channel=self.channel,
-            hardware=self.hardware,
-            version=__version__,
+            **self._report(standing, number),
             happened_utc=happened_utc,
             figures={name: value for name, value in figures.items() if math.isfinite(value)},
         )
+
+    def _report(self, standing: Standing, number: int) -> dict[str, Any]:
+        """What a state and an event have in common."""
+        return {
+            "serial": self.serial,
+            "sent_utc": datetime.now(timezone.utc),
+            "sequence": number,
+            "phase": standing.phase,
+            "model": standing.model,
+            "release": standing.release,
+            "reason": _short(standing.reason),
+            "channel": self.channel,
+            "hardware": self.hardware,
+            "version": __version__,
+        }
 
 
 def _short(reason: str | None) -> str | None:

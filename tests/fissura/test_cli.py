@@ -147,3 +147,13 @@ def test_the_wheel_holds_the_schemas_and_none_of_the_checkouts_rooms(tmp_path: P
     assert rooms == {"fissura", "edge_runtime"}
     assert {f"fissura/schemas/{name}.json" for name in ("detection", "status", "telemetry")} <= set(names)
     assert "fissura/py.typed" in names
+
+
+def test_the_help_of_a_form_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, summary in (
+        (["fleet", "pause"], "hold a roll-out where it is"),
+        (["fleet"], "hold a roll-out where it is"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*words, "--help"])
+        assert summary in capsys.readouterr().out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from edge_runtime.local_broker import LocalBroker
 from tests.edge_runtime.faults.runs import Run, finish
 from tests.mosquitto import Subscriber, wait_until
+from tests.small_disk import small_disk
 
 MakeBroker = Callable[..., LocalBroker]
 SIZE_BYTES = 8 << 20
@@ -21,14 +21,8 @@ LEFT_FREE_BYTES = 300_000
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_BYTES}", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a file system of our own cannot be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", SIZE_BYTES) as folder:
+        yield folder
 
 
 def test_a_full_disk_costs_what_comes_meanwhile_and_nothing_else(

@@ -13,24 +13,15 @@ from fissura.errors import DeferredError
 from tests.edge_runtime.updates.device import Device
 from tests.edge_runtime.updates.signed_repository import SignedRepository, plain_bundle
 from tests.edge_runtime.updates.web_server import Answer, WebServer
+from tests.small_disk import small_disk
 
 DISK_BYTES = 2 << 20
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "fissura-test", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"mounting is not permitted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", DISK_BYTES) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,20 +12,15 @@ import pytest
 
 from deploy.fleet.home import FleetHome
 from tests.deploy.fleet.repository.fleets import MODEL, Device, another, open_repository, served
+from tests.small_disk import small_disk
 
 SIZE_BYTES = 4 << 20
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_BYTES}", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a file system of our own cannot be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", SIZE_BYTES) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("free_bytes", range(0, 28_672, 4096))

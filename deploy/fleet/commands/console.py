@@ -13,7 +13,6 @@ from deploy.fleet.console.access.token import make_token
 from deploy.fleet.console.app import Sources, make_app
 from deploy.fleet.console.detections.store import open_store
 from deploy.fleet.console.options import ConsoleOptions, check_tiles
-from deploy.fleet.console.pages.broker_link import watched
 from deploy.fleet.console.server import listening, read_place, serve
 from deploy.fleet.home import FleetHome, add_home, open_home
 from deploy.fleet.registry.registry import Registry
@@ -52,14 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_config(FleetSettings, home.settings)
     place = read_place(arguments.listen, arguments.cert, arguments.key, insecure=arguments.insecure_http)
     tiles = None if arguments.tiles is None else check_tiles(arguments.tiles)
-    address = None if arguments.offline else watched(needed(_broker(arguments, home, settings.broker)))
+    address = None if arguments.offline else needed(_broker(arguments, home, settings.broker))
     store = open_store(arguments.database, home.detections)
     token = home.registry.parent / TOKEN
-    with Registry(home.registry) as registry, listening(registry, store, address, home.root):
+    with Registry(home.registry) as registry, listening(registry, store, address, home.root) as outage:
         if arguments.new_token or not token.exists():
             _hand_out(make_token(token), token.with_suffix(".txt"))
         options = ConsoleOptions(settings.name, tiles, secure=place.cert is not None)
-        serve(make_app(Sources(registry, store, token, None if address is None else address.link), options), place)
+        serve(make_app(Sources(registry, store, token, outage), options), place)
     return 0
 
 

@@ -21,7 +21,6 @@ from deploy.fleet.console.access.token import TokenCheck
 from deploy.fleet.console.detections.store import DetectionStore
 from deploy.fleet.console.options import ConsoleOptions
 from deploy.fleet.console.pages.audit import AuditPage
-from deploy.fleet.console.pages.broker_link import BrokerLink
 from deploy.fleet.console.pages.cracks import CracksPage
 from deploy.fleet.console.pages.device import DevicePage
 from deploy.fleet.console.pages.fleet import FleetPage
@@ -30,6 +29,7 @@ from deploy.fleet.console.pages.login import LoginPage
 from deploy.fleet.console.pages.rollouts import RolloutsPage
 from deploy.fleet.console.render import Renderer
 from deploy.fleet.registry.registry import Registry
+from deploy.fleet.rollout.outage import Outage
 
 STATIC = Path(__file__).parent / "static"
 
@@ -42,18 +42,18 @@ class Sources:
         registry: devices, roll-outs, audit.
         store: cracks.
         token: hash of the token, a file.
-        link: connection to the broker; None: there is none.
+        outage: of the broker; None: the console has none.
     """
 
     registry: Registry
     store: DetectionStore
     token: Path
-    link: BrokerLink | None = None
+    outage: Outage | None = None
 
 
 def make_app(sources: Sources, options: ConsoleOptions) -> Starlette:
     """Put the console together."""
-    renderer = Renderer(options, Freshness(sources.registry, sources.link))
+    renderer = Renderer(options, Freshness(sources.registry, sources.outage))
     token, sessions = TokenCheck(sources.token), Sessions()
     login = LoginPage(token, sessions, Attempts(), renderer, secure=options.secure)
     cracks = CracksPage(sources.store, renderer)

@@ -22,6 +22,7 @@ from deploy.fleet.console.detections.store import DetectionStore
 from deploy.fleet.registry.registry import Registry
 from deploy.fleet.rollout.broker import BrokerAddress
 from deploy.fleet.rollout.listener import Listener
+from deploy.fleet.rollout.outage import Outage
 from fissura.errors import FleetError, UsageError
 
 MOST_AT_ONCE = 200  # connections; the requests of more are turned away
@@ -85,17 +86,19 @@ def read_place(listen: str, cert: Path | None, key: Path | None, *, insecure: bo
 
 
 @contextmanager
-def listening(registry: Registry, store: DetectionStore, address: BrokerAddress | None, fleet: Path) -> Iterator[None]:
-    """Keep registry and store up to date from the broker; None: show what there is."""
+def listening(
+    registry: Registry, store: DetectionStore, address: BrokerAddress | None, fleet: Path
+) -> Iterator[Outage | None]:
+    """Keep registry and store up to date from the broker, and give out whether it is away; None: show what there is."""
     if address is None:
-        yield
+        yield None
         return
     reports = Listener(registry, address)
     detections = DetectionListener(store, address, _client_id(fleet))
     reports.start()
     detections.start()
     try:
-        yield
+        yield reports.outage
     finally:
         detections.close()
         reports.close()

@@ -83,6 +83,11 @@ class Registry:
         rows = self._rows(f"SELECT {_DEVICE} FROM devices WHERE serial = ?", serial)
         return _device(rows[0]) if rows else None
 
+    def newest_seen_s(self) -> float:
+        """When any device was last heard, UTC; 0: never."""
+        ((seen_s,),) = self._rows("SELECT COALESCE(MAX(seen_s), 0) FROM devices")
+        return float(seen_s)
+
     def events(self, serial: str | None = None, limit: int = 100) -> list[Event]:
         """The events that were stored last, newest first, of all devices or of one."""
         where, values = ("WHERE serial = ?", (serial,)) if serial is not None else ("", ())

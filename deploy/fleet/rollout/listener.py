@@ -59,6 +59,7 @@ class Listener:
     Attributes:
         stored: messages that were stored.
         refused: messages that could not be read.
+        outage: whether the broker is away.
     """
 
     def __init__(self, registry: Registry, address: BrokerAddress) -> None:
@@ -66,7 +67,7 @@ class Listener:
         self.refused = 0
         self._registry = registry
         self._address = address
-        self._outage = Outage(address)
+        self.outage = Outage(address)
         self._queue: Queue[Delivery] = Queue(MOST_WAITING)
         self._closing = threading.Event()
         self._subscribed = False
@@ -123,12 +124,12 @@ class Listener:
 
     def _on_connect(self, client: paho.Client, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         if code.is_failure:
-            self._outage.begins(code)
+            self.outage.begins(code)
             return
         client.subscribe([(topic, 1) for topic in SUBSCRIPTIONS])
 
     def _on_connect_fail(self, client: paho.Client, userdata: Any) -> None:
-        self._outage.begins(sys.exc_info()[1])  # paho calls while it handles the error, and does not hand it over
+        self.outage.begins(sys.exc_info()[1])  # paho calls while it handles the error, and does not hand it over
 
     def _on_subscribe(
         self, client: paho.Client, userdata: Any, mid: int, codes: Sequence[Any], properties: Any
@@ -136,7 +137,7 @@ class Listener:
         if any(code.is_failure for code in codes):
             self._warn(f"broker {self._address} does not let us read {' '.join(SUBSCRIPTIONS)}")
             return
-        self._outage.ends()
+        self.outage.ends()
         self._newest_retained_s = time.monotonic()
         self._since_s = None
         self._subscribed = True
@@ -146,7 +147,7 @@ class Listener:
     def _on_disconnect(self, client: paho.Client, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         self._subscribed = False
         if not self._closing.is_set() and code.is_failure:
-            self._outage.begins(f"the connection ended: {code}")
+            self.outage.begins(f"the connection ended: {code}")
 
     def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
         if message.retain:

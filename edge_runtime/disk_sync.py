@@ -20,7 +20,7 @@ class DiskSync:
     write after a pause goes to the disk right away, those after it together, every `period_s`.
 
     Args:
-        path: of the file; need not be there before the first write.
+        path: of the file; need not be there before the first write, and is the same file from then on.
         period_s: between two visits to the disk.
     """
 
@@ -30,7 +30,7 @@ class DiskSync:
         self._log = RateLimitedLog(logger)
         self._written = threading.Event()
         self._closing = threading.Event()
-        self._entered = False  # in its folder, on the disk
+        self._descriptor: int | None = None  # of the file, once its folder on the disk has it
         self._thread = threading.Thread(target=self._run, name="disk-sync", daemon=True)
         self._thread.start()
 
@@ -44,31 +44,34 @@ class DiskSync:
         self._closing.set()
         self._written.set()
         self._thread.join()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def _run(self) -> None:
-        while not self._closing.is_set():
+        due_s = time.monotonic()
+        while True:
             self._written.wait()
+            if self._closing.wait(max(0.0, due_s - time.monotonic())):
+                break
+            due_s = time.monotonic() + self._period_s
             self._written.clear()  # before the disk is asked: what is written from now on is for the next time
-            began = time.monotonic()
             self._sync()
-            self._closing.wait(self._period_s - (time.monotonic() - began))
         self._sync()
 
     def _sync(self) -> None:
         try:
-            if not self._entered:
-                _to_disk(self._path.parent)
-            _to_disk(self._path)
+            if self._descriptor is None:
+                self._descriptor = self._entered()
+            os.fdatasync(self._descriptor)
         except OSError as error:
             # It is in the file all the same; a disk that does not work makes the next write fail.
             self._log.warning("sync", f"{self._path} does not get to the disk: {error.strerror or error}")
-        else:
-            self._entered = True
 
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _entered(self) -> int:
+        """The file, open, after its folder has reached the disk."""
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(folder)
+        finally:
+            os.close(folder)
+        return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)

@@ -40,7 +40,7 @@ from fissura.messages import Detection
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.1  # how soon a signal is noticed while no frame comes
+POLL_S = 0.25  # how soon a signal is noticed while no frame comes
 READER_TIMEOUT_S = 2.0
 ENGINE_PATIENCE_S = 30.0  # for the frame in hand at the end, and five times what a frame takes where that is more
 PROGRESS_S = 10.0

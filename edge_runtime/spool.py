@@ -51,7 +51,7 @@ class SpoolStats:
     """What the spool holds, and has lost since it was opened.
 
     Attributes:
-        rows: waiting to be sent.
+        rows: waiting to be sent; those that the broker has are left out, though they may still be in the file.
         bytes: of these and of the dead letters.
         dead_letters: rows that the broker has refused too often.
         dropped: rows lost, by kind and cause, such as 'telemetry_full' or 'detection_old'.
@@ -178,14 +178,15 @@ class Spool:
 
     def delete(self, ids: Collection[int]) -> None:
         """The broker has these rows."""
-        with translated(self.path), self._send_lock, transaction(self._sending) as database:
-            _delete(database, ids)
+        with translated(self.path), self._send_lock:
+            with transaction(self._sending) as database:
+                _delete(database, ids)
+            self.delivered.gone(ids)
 
     def tidy(self) -> None:
         """Delete the rows that are delivered, where no `put` has come along."""
         if ids := self.delivered.ids():
             self.delete(ids)
-            self.delivered.gone(ids)
 
     def refuse(self, row: Row, *, for_good: bool = False) -> bool:
         """The broker does not take this row.
@@ -207,10 +208,13 @@ class Spool:
 
     def stats(self) -> SpoolStats:
         """What it holds and has lost."""
-        with translated(self.path), self._send_lock:
+        with translated(self.path), self._put_lock, self._send_lock:  # so that no delivered row leaves meanwhile
             (size,) = self._sending.execute("SELECT bytes FROM total").fetchone()
             rows, dead = self._sending.execute("SELECT COUNT(*), COALESCE(SUM(dead), 0) FROM outbox").fetchone()
-        return SpoolStats(rows - dead, size, dead, dict(self._dropped))
+            delivered, delivered_bytes = self.delivered.rows_and_bytes()
+        # Never below nothing: a row may have been dropped for want of room while it was on its way.
+        waiting, held = max(0, rows - dead - delivered), max(0, size - delivered_bytes)
+        return SpoolStats(waiting, held, dead, dict(self._dropped))
 
     def empty(self) -> bool:
         """Whether nothing waits to be sent."""

@@ -83,6 +83,7 @@ class Sample:
 def main() -> int:
     """Run, write, judge; returns the exit code."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # or what it has started would run on
     try:
         samples, summary = _soak(arguments)
     except (FissuraError, OSError) as error:

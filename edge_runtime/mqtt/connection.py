@@ -25,14 +25,14 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_runtime.mqtt.endpoint import Endpoint
 from edge_runtime.mqtt.events import Acknowledged, Answered, Ended, Event, Received, Subscribed, Will
-from edge_runtime.mqtt.packets import Puback, encode_publish
+from edge_runtime.mqtt.packets import LEAST_PUBACK_BYTES, Puback, encode_publish
 from edge_runtime.mqtt.reasons import FAILURE, PACKET_TOO_LARGE
 from edge_runtime.mqtt.wire import Waker, Wire
 
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 2.0
 LONGEST_WAIT_S = 1.0  # paho has to look at its keep-alive now and then
-GATHER_S = 0.001  # for the rest of a window's PUBACKs, after the first
+GATHER_S = 0.002  # for the rest of a window's PUBACKs, after the first
 LARGEST_PACKET_BYTES = 262144  # that we take; commands are small
 FIRST_MID, LAST_MID = 1000, 65535  # paho counts its own few, from 1 on
 PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
@@ -180,9 +180,12 @@ class Connection:
     def _exchange(self, wire: Wire, timeout_s: float) -> None:
         self._read(wire, timeout_s)
         pubacks = wire.take_pubacks()
-        if pubacks and len(pubacks) < self._unanswered:
-            # A broker's first comes alone and the others at its heels: all of them are worth one round of the caller.
+        if pubacks and (missing := self._unanswered - len(pubacks)) > 0:
+            # A broker's first comes alone and the others at its heels: all of them are worth one round of the caller,
+            # and one awakening.
+            wire.wait_for(missing * LEAST_PUBACK_BYTES)
             self._read(wire, GATHER_S)
+            wire.wait_for(1)
             pubacks += wire.take_pubacks()
         self._unanswered -= len(pubacks)
         if self._client.want_write():

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 LARGEST_BODY_BYTES = 268_435_455
 OVERHEAD_BYTES = 128  # of a PUBLISH beside what it carries: header, packet identifier, uuid property
+LEAST_PUBACK_BYTES = 4  # one that says that all is well
 _PUBLISH_QOS_1 = 0x32
 _RETAIN = 0x01
 _PUBACK = 0x40

@@ -347,7 +347,6 @@ class Sender:
         # Coming online, the long period must not last on.
         self._next_heartbeat = now + period_s if due else min(self._next_heartbeat, now + period_s)
         if due and not self._quiet:
-            self.outgoing.tidy()  # so that it does not count what is delivered
             self._put_heartbeat()
 
     def _put_heartbeat(self) -> None:

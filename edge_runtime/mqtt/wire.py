@@ -80,6 +80,14 @@ class Wire:
             with suppress(OSError):
                 self._peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
+    def wait_for(self, size: int) -> None:
+        """From now on the socket counts as readable when so many bytes are there, or its end.
+
+        TLS does not change that: there the bytes of a message are more, not fewer.
+        """
+        with suppress(OSError):
+            self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+
     def send(self, data: bytes | bytearray) -> int:
         """Take all of it, to be sent by `flush`."""
         self._out += data

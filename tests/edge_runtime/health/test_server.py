@@ -99,11 +99,10 @@ def test_more_clients_than_places_are_turned_away_and_there_is_room_again(server
 
 def test_nonsense_is_no_harm(server: HealthServer) -> None:
     for words in (b"\x16\x03\x01\x02\x00\x01\x00", b"\r\n\r\n", b"GET " + b"a" * 100_000 + b"\r\n\r\n", b"\x00" * 50):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
-            # It may be hung up on before all of it is sent: the server does not read a line without an end.
-            with suppress(OSError):
-                client.sendall(words)
-                client.shutdown(socket.SHUT_WR)
+        # It may be hung up on before all of it is sent: the server does not read a line without an end.
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client, suppress(OSError):
+            client.sendall(words)
+            client.shutdown(socket.SHUT_WR)
     assert wait_until(lambda: _answers(server))
 
 

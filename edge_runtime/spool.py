@@ -300,7 +300,12 @@ _KIND = f"CASE WHEN dead THEN 'dead_letter' WHEN priority = {Priority.TELEMETRY}
 
 
 def _delete(database: sqlite3.Connection, ids: Collection[int]) -> None:
-    database.executemany("DELETE FROM outbox WHERE id = ?", [(id,) for id in ids])
+    doomed = set(ids)
+    if doomed and max(doomed) - min(doomed) + 1 == len(doomed):
+        # What was put together mostly goes together, and a range costs half of what its rows cost one by one.
+        database.execute("DELETE FROM outbox WHERE id BETWEEN ? AND ?", (min(doomed), max(doomed)))
+    else:
+        database.executemany("DELETE FROM outbox WHERE id = ?", [(id,) for id in doomed])
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_runtime.mqtt.endpoint import Endpoint
 from edge_runtime.mqtt.events import Acknowledged, Answered, Ended, Event, Received, Subscribed, Will
-from edge_runtime.mqtt.packets import LEAST_PUBACK_BYTES, Puback, encode_publish
+from edge_runtime.mqtt.packets import Puback, encode_publish
 from edge_runtime.mqtt.reasons import FAILURE, PACKET_TOO_LARGE
 from edge_runtime.mqtt.wire import Waker, Wire
 
@@ -181,11 +181,11 @@ class Connection:
         self._read(wire, timeout_s)
         pubacks = wire.take_pubacks()
         if pubacks and (missing := self._unanswered - len(pubacks)) > 0:
-            # A broker's first comes alone and the others at its heels: all of them are worth one round of the caller,
-            # and one awakening.
-            wire.wait_for(missing * LEAST_PUBACK_BYTES)
+            # A broker's first comes alone and the others at its heels, once the first is read and thereby acknowledged:
+            # all of them are worth one round of the caller, and one awakening.
+            wire.wait_for_pubacks(missing)
             self._read(wire, GATHER_S)
-            wire.wait_for(1)
+            wire.wait_for_any()
             pubacks += wire.take_pubacks()
         self._unanswered -= len(pubacks)
         if self._client.want_write():

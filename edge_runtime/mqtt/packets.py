@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 LARGEST_BODY_BYTES = 268_435_455
 OVERHEAD_BYTES = 128  # of a PUBLISH beside what it carries: header, packet identifier, uuid property
-LEAST_PUBACK_BYTES = 4  # one that says that all is well
+PUBACK_BYTES = 4  # of one that says nothing but that
 _PUBLISH_QOS_1 = 0x32
 _RETAIN = 0x01
 _PUBACK = 0x40
@@ -63,9 +63,14 @@ def publish_bytes(topic: str, payload: bytes, correlation: bytes | None = None) 
 
 
 class PubackFilter:
-    """Takes the PUBACKs out of a stream of packets from a broker; feed it whatever arrives, in any pieces."""
+    """Takes the PUBACKs out of a stream of packets from a broker; feed it whatever arrives, in any pieces.
+
+    Attributes:
+        puback_bytes: of the latest: one that says that nobody has subscribed is longer than one that does not.
+    """
 
     def __init__(self) -> None:
+        self.puback_bytes = PUBACK_BYTES
         self._buffer = bytearray()
         self._passing = 0  # bytes left of a packet that is not ours
 
@@ -98,6 +103,7 @@ class PubackFilter:
                 break
             code = buffer[start + 2] if size > 2 else 0
             found.append(Puback(int.from_bytes(buffer[start : start + 2], "big"), code))
+            self.puback_bytes = start + size - at
             at = start + size
         del buffer[:at]
         return bytes(others), found

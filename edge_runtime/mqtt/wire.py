@@ -80,11 +80,18 @@ class Wire:
             with suppress(OSError):
                 self._peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
-    def wait_for(self, size: int) -> None:
-        """From now on the socket counts as readable when so many bytes are there, or its end.
+    def wait_for_pubacks(self, count: int) -> None:
+        """Until `wait_for_any` the socket counts as readable when about so many PUBACKs are there, or its end.
 
-        TLS does not change that: there the bytes of a message are more, not fewer.
+        With TLS it is fewer, since their bytes are more.
         """
+        self._wait_for(count * self._filter.puback_bytes)
+
+    def wait_for_any(self) -> None:
+        """From now on the socket counts as readable when anything is there."""
+        self._wait_for(1)
+
+    def _wait_for(self, size: int) -> None:
         with suppress(OSError):
             self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 

@@ -81,3 +81,18 @@ def test_a_disk_that_fails_is_said_and_asked_again(disk: Disk, file: Path, caplo
     sync.close()
     assert "Input/output error" in caplog.text
     assert disk.visits[:3] == ["folder", "folder", "file"]
+
+
+def test_it_keeps_the_file_open_and_lets_go_of_it_in_the_end(file: Path) -> None:
+    sync = DiskSync(file, 0.01)
+    sync.written()
+    deadline = time.monotonic() + 10
+    while str(file) not in _open_files() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    assert str(file) in _open_files()
+    sync.close()
+    assert str(file) not in _open_files()
+
+
+def _open_files() -> set[str]:
+    return {str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()}

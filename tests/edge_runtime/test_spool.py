@@ -392,6 +392,16 @@ TestSpoolMachine = SpoolMachine.TestCase
 TestSpoolMachine.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 
 
+@pytest.mark.parametrize("gone", [[1, 2], [2, 1], [1, 3], [1, 1, 3], [2, 2], []])
+def test_deleting_takes_the_rows_that_are_named_and_no_others(tmp_path: Path, gone: list[int]) -> None:
+    spool = Spool(tmp_path / "s.sqlite")
+    spool.put([_message() for _ in range(4)])
+    ids = [row.id for row in spool.take(9)]
+    spool.delete([ids[n] for n in gone])
+    assert [row.id for row in spool.take(9)] == [id for n, id in enumerate(ids) if n not in gone]
+    spool.close()
+
+
 def test_putting_is_not_held_up_by_sending(tmp_path: Path) -> None:
     """Two threads at once: nothing is lost, doubled or left over."""
     spool = Spool(tmp_path / "s.sqlite")

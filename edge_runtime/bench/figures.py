@@ -51,13 +51,14 @@ def figures_of(measured: Rounds) -> dict[str, Any]:
 
 def _scenario(measured: Rounds, scenario: Scenario) -> dict[str, Any]:
     part = measured.pipelines[scenario]
-    etas = measured.etas(scenario)
+    etas, host_cpus_ms = measured.etas(scenario), measured.host_cpus_ms(scenario)
     stages = {stage: percentiles(values) for stage, values in part.latencies_ms.items()}
     return {
         "eta": round(median(etas), 4),
         "etas": [round(eta, 4) for eta in etas],
         "fps": round(measured.fps(part), 3),
-        "host_cpu_ms": round(measured.host_cpu_ms(scenario), 3),
+        "host_cpu_ms": round(median(host_cpus_ms), 3),
+        "host_cpus_ms": [round(milliseconds, 3) for milliseconds in host_cpus_ms],
         "frame_ms": stages.pop(FRAME, {}),
         "capture_to_ack_ms": stages.pop(ACKNOWLEDGED, {}),
         "stage_ms": stages,

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fissura.imaging.compiled.jit import compiled, kept
-from fissura.imaging.compiled.neighbours import NORTH, NORTH_EAST, NORTH_WEST, WEST, neighbours_of
+from fissura.imaging.compiled.neighbours import NORTH, NORTH_EAST, NORTH_WEST, WEST, Table, neighbours_of
 from fissura.imaging.components import Indices
 from fissura.imaging.images import Mask
 
 
 @kept
-def label(pixels: Indices, stride: int, least_sides: float) -> tuple[Indices, Indices, Mask, int]:
+def label(pixels: Indices, stride: int, least_sides: float) -> tuple[Indices, Indices, Mask, int, Table]:
     """8-connected components whose outlines, counted in pixel sides, are long enough.
 
     Args:
@@ -22,7 +22,7 @@ def label(pixels: Indices, stride: int, least_sides: float) -> tuple[Indices, In
 
     Returns:
         The components' pixels; the component of each, numbered by their first pixels; whether one of its four
-        neighbours is background; the number of components.
+        neighbours is background; the number of components; the pixels' neighbours, see `neighbours_of`.
     """
     size = len(pixels)
     table = neighbours_of(pixels, stride)
@@ -50,7 +50,10 @@ def label(pixels: Indices, stride: int, least_sides: float) -> tuple[Indices, In
     for k in range(size):
         labels[k] = _root(parent, labels[k])
         sides_of[labels[k]] += sides[k]
-    return _sieved(pixels, labels, sides, sides_of[:count], least_sides)
+    left, labels, on_border, total = _sieved(pixels, labels, sides, sides_of[:count], least_sides)
+    if len(left) < size:
+        table = neighbours_of(left, stride)
+    return left, labels, on_border, total, table
 
 
 @compiled

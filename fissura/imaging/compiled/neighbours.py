@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fissura.imaging.compiled.jit import compiled
+from fissura.imaging.compiled.jit import compiled, kept
 from fissura.imaging.components import Indices
 
 # Columns of a table; the opposite direction is number `^ 4`.
@@ -43,3 +43,9 @@ def neighbours_of(pixels: Indices, stride: int) -> Table:
                 other += 1
             wanted += 1
     return table
+
+
+@kept
+def table_of(pixels: Indices, stride: int) -> Table:
+    """`neighbours_of`, for Python to call."""
+    return neighbours_of(pixels, stride)

@@ -10,20 +10,21 @@ from __future__ import annotations
 import numpy as np
 
 from fissura.imaging.compiled.jit import compiled, kept
-from fissura.imaging.compiled.neighbours import EAST, SOUTH_WEST, Table, neighbours_of
+from fissura.imaging.compiled.neighbours import EAST, SOUTH_WEST, Table
 from fissura.imaging.components import Indices, Points
 
 MOST_VISITS = 4  # of a pixel: as often as background and crack can alternate around it
 
 
 @kept
-def outlines(pixels: Indices, labels: Indices, stride: int, numbers: Indices) -> tuple[Points, Indices]:
+def outlines(pixels: Indices, labels: Indices, stride: int, table: Table, numbers: Indices) -> tuple[Points, Indices]:
     """The outer outlines of some components.
 
     Args:
         pixels: of all components, indices into a flat canvas with a frame of background, ascending.
         labels: component of each.
         stride: of the canvas.
+        table: (n + 1, 8) the pixels' neighbours, see `neighbours_of`.
         numbers: of the components that are asked for.
 
     Returns:
@@ -33,7 +34,6 @@ def outlines(pixels: Indices, labels: Indices, stride: int, numbers: Indices) ->
     for k in range(len(pixels)):
         if first_of[labels[k]] < 0:
             first_of[labels[k]] = k
-    table = neighbours_of(pixels, stride)
     corners = np.empty(MOST_VISITS * len(pixels), np.int32)
     ends = np.empty(len(numbers), np.int64)
     count = 0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fissura.imaging.compiled.distance import distances
 from fissura.imaging.compiled.ends import find_ends
 from fissura.imaging.compiled.jit import compiled, kept
-from fissura.imaging.compiled.neighbours import EAST, NORTH, SOUTH, WEST, neighbours_of
+from fissura.imaging.compiled.neighbours import EAST, NORTH, SOUTH, WEST, Table
 from fissura.imaging.compiled.skeleton import diffuse, prune, smooth
 from fissura.imaging.compiled.thinning import thin
 from fissura.imaging.components import Floats, Indices
@@ -18,7 +18,7 @@ from fissura.imaging.measure import LENGTH_SMOOTHING, MAX_PROFILE_SHIFT_PX, WIDT
 
 @kept
 def measure(
-    canvas: Mask, pixels: Indices, labels: Indices, count: int, stride: int
+    canvas: Mask, pixels: Indices, labels: Indices, count: int, stride: int, table: Table
 ) -> tuple[Floats, Floats, Floats, Floats, Indices]:
     """Measure components.
 
@@ -28,11 +28,11 @@ def measure(
         labels: component of each pixel.
         count: number of components.
         stride: of the canvas.
+        table: (n + 1, 8) the pixels' neighbours, see `neighbours_of`.
 
     Returns:
         Length, mean width, largest width and area of each, pixels; the pixels of all skeletons.
     """
-    table = neighbours_of(pixels, stride)
     distance, skeleton = distances(table), thin(table)
     nodes, neighbours, degree = prune(table, skeleton, pixels, distance, stride)
     label_of = labels[nodes]

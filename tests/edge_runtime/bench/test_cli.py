@@ -56,6 +56,7 @@ def test_figures(
     assert figures["scenarios"].keys() == {"throughput", "singlestream"}
     assert figures["latencies_of"] == "singlestream" and figures["rates_of"] == "throughput"
     assert len(figures["scenarios"]["throughput"]["etas"]) == 3
+    assert len(figures["scenarios"]["throughput"]["host_cpus_ms"]) == 3
     assert "exit" not in figures["stage_ms"]
     assert 10 < figures["rss_mb"] <= figures["peak_rss_mb"] * 1.01
     if with_broker:

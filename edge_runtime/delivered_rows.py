@@ -6,8 +6,6 @@ import threading
 import time
 from collections.abc import Iterable
 
-from edge_runtime.spool_row import Row
-
 
 class DeliveredRows:
     """Ids of rows that are still on the disk and need no sending. Safe to use from several threads.
@@ -17,26 +15,25 @@ class DeliveredRows:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sizes: dict[int, int] = {}
+        self._ids: set[int] = set()
         self._since_s = 0.0
 
-    def add(self, row: Row) -> None:
+    def add(self, id: int) -> None:
         """The broker has this row."""
         with self._lock:
-            if not self._sizes:
+            if not self._ids:
                 self._since_s = time.monotonic()
-            self._sizes[row.id] = row.message.size_bytes
+            self._ids.add(id)
 
     def ids(self) -> tuple[int, ...]:
         """All of them."""
         with self._lock:
-            return tuple(self._sizes)
+            return tuple(self._ids)
 
     def gone(self, ids: Iterable[int]) -> None:
         """These are off the disk."""
         with self._lock:
-            for id in ids:
-                self._sizes.pop(id, None)
+            self._ids.difference_update(ids)
             self._since_s = time.monotonic()
 
     def put_off(self) -> None:
@@ -49,10 +46,5 @@ class DeliveredRows:
         with self._lock:
             return time.monotonic() - self._since_s
 
-    def rows_and_bytes(self) -> tuple[int, int]:
-        """How many they are, and what they count against the spool's bound."""
-        with self._lock:
-            return len(self._sizes), sum(self._sizes.values())
-
     def __len__(self) -> int:
-        return len(self._sizes)
+        return len(self._ids)

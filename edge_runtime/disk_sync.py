@@ -46,10 +46,11 @@ class DiskSync:
         self._thread.join()
         if self._descriptor is not None:
             os.close(self._descriptor)
+            self._descriptor = None
 
     def _run(self) -> None:
         due_s = time.monotonic()
-        while True:
+        while not self._closing.is_set():  # also after a wait: what `close` has set may be cleared with the rest
             self._written.wait()
             if self._closing.wait(max(0.0, due_s - time.monotonic())):
                 break

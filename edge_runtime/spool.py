@@ -208,13 +208,13 @@ class Spool:
 
     def stats(self) -> SpoolStats:
         """What it holds and has lost."""
-        with translated(self.path), self._put_lock, self._send_lock:  # so that no delivered row leaves meanwhile
-            (size,) = self._sending.execute("SELECT bytes FROM total").fetchone()
-            rows, dead = self._sending.execute("SELECT COUNT(*), COALESCE(SUM(dead), 0) FROM outbox").fetchone()
-            delivered, delivered_bytes = self.delivered.rows_and_bytes()
-        # Never below nothing: a row may have been dropped for want of room while it was on its way.
-        waiting, held = max(0, rows - dead - delivered), max(0, size - delivered_bytes)
-        return SpoolStats(waiting, held, dead, dict(self._dropped))
+        ids = self.delivered.ids()  # before the snapshot: of those that have left it, none is counted
+        with translated(self.path), self._send_lock, _snapshot(self._sending) as database:
+            (size,) = database.execute("SELECT bytes FROM total").fetchone()
+            rows, dead = database.execute("SELECT COUNT(*), COALESCE(SUM(dead), 0) FROM outbox").fetchone()
+            delivered = f"SELECT COUNT(*), COALESCE(SUM(size), 0) FROM outbox WHERE id IN ({_marks(ids)})"
+            done, done_size = database.execute(delivered, ids).fetchone()
+        return SpoolStats(rows - dead - done, size - done_size, dead, dict(self._dropped))
 
     def empty(self) -> bool:
         """Whether nothing waits to be sent."""

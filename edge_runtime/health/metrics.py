@@ -118,7 +118,9 @@ def _outboxes(outboxes: tuple[OutboxState, ...]) -> Iterator[Metric]:
     connected = all(outbox.connected for outbox in outboxes)
     yield _gauge("fissura_mqtt_connected", "1: the broker takes messages", float(connected))
     yield _gauge("fissura_spool_rows", "Messages waiting to be sent", sum(one.rows for one in stats))
-    yield _gauge("fissura_spool_bytes", "Size of the messages in the store", sum(one.bytes for one in stats))
+    yield _gauge(
+        "fissura_spool_bytes", "Size of the messages that wait, dead letters included", sum(one.bytes for one in stats)
+    )
     yield _gauge("fissura_spool_dead_letters", "Messages refused too often", sum(one.dead_letters for one in stats))
     dropped = CounterMetricFamily("fissura_spool_dropped", "Messages lost, by kind and cause", labels=["kind"])
     for kind in sorted({kind for one in stats for kind in one.dropped}):

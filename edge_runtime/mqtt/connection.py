@@ -184,8 +184,10 @@ class Connection:
             # A broker's first comes alone and the others at its heels, once the first is read and thereby acknowledged:
             # all of them are worth one round of the caller, and one awakening.
             wire.wait_for_pubacks(missing)
-            self._read(wire, GATHER_S)
-            wire.wait_for_any()
+            try:
+                self._read(wire, GATHER_S)
+            finally:
+                wire.wait_for_any()
             pubacks += wire.take_pubacks()
         self._unanswered -= len(pubacks)
         if self._client.want_write():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 LARGEST_BODY_BYTES = 268_435_455
 OVERHEAD_BYTES = 128  # of a PUBLISH beside what it carries: header, packet identifier, uuid property
 PUBACK_BYTES = 4  # of one that says nothing but that
+MOST_PUBACK_BYTES = 6  # of one with a reason code, and no words
 _PUBLISH_QOS_1 = 0x32
 _RETAIN = 0x01
 _PUBACK = 0x40
@@ -66,7 +67,7 @@ class PubackFilter:
     """Takes the PUBACKs out of a stream of packets from a broker; feed it whatever arrives, in any pieces.
 
     Attributes:
-        puback_bytes: of the latest: one that says that nobody has subscribed is longer than one that does not.
+        puback_bytes: what the next is likely to have, by the latest: a broker may say with each that nobody subscribed.
     """
 
     def __init__(self) -> None:
@@ -103,7 +104,7 @@ class PubackFilter:
                 break
             code = buffer[start + 2] if size > 2 else 0
             found.append(Puback(int.from_bytes(buffer[start : start + 2], "big"), code))
-            self.puback_bytes = start + size - at
+            self.puback_bytes = min(start + size - at, MOST_PUBACK_BYTES)
             at = start + size
         del buffer[:at]
         return bytes(others), found

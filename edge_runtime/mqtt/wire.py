@@ -83,7 +83,7 @@ class Wire:
     def wait_for_pubacks(self, count: int) -> None:
         """Until `wait_for_any` the socket counts as readable when about so many PUBACKs are there, or its end.
 
-        With TLS it is fewer, since their bytes are more.
+        With TLS it is fewer, since their bytes are more; they are then read one by one.
         """
         self._wait_for(count * self._filter.puback_bytes)
 

@@ -7,7 +7,7 @@ import pytest
 
 from edge_runtime.delivered_rows import DeliveredRows
 from edge_runtime.spool import Spool, SpoolLimits
-from edge_runtime.spool_row import Message, Row
+from edge_runtime.spool_row import Message
 from fissura.errors import SpoolError
 
 
@@ -20,7 +20,7 @@ def test_delivered_rows_are_not_given_out_again_and_leave_with_the_next_put(tmp_
     messages = _messages(3)
     spool.put(messages)
     for row in spool.advance(2):
-        spool.delivered.add(row)
+        spool.delivered.add(row.id)
     spool.rewind()
     assert [row.message for row in spool.advance(9)] == messages[2:]
     waiting = spool.stats()  # the others are in the file, but wait for nothing
@@ -36,7 +36,7 @@ def test_without_a_put_they_are_deleted_by_tidy(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "s.sqlite")
     spool.put(_messages(2))
     for row in spool.advance(2):
-        spool.delivered.add(row)
+        spool.delivered.add(row.id)
     spool.tidy()
     assert spool.empty()
     assert len(spool.delivered) == 0
@@ -47,7 +47,7 @@ def test_a_put_that_fails_deletes_nothing_and_remembers(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "s.sqlite")
     spool.put(_messages(1))
     (row,) = spool.advance(1)
-    spool.delivered.add(row)
+    spool.delivered.add(row.id)
     with pytest.raises(SpoolError):
         spool.put([Message(None, "t", b"")])  # type: ignore[arg-type]
     assert [left.id for left in spool.take(9)] == [row.id]
@@ -60,7 +60,7 @@ def test_what_is_delivered_makes_room_before_anything_is_dropped(tmp_path: Path)
     spool = Spool(tmp_path / "s.sqlite", SpoolLimits(max_bytes=4 * messages[0].size_bytes))
     spool.put(messages)
     for row in spool.advance(2):
-        spool.delivered.add(row)
+        spool.delivered.add(row.id)
     new = _messages(2)
     spool.put(new)
     assert spool.stats().dropped == {}
@@ -70,10 +70,20 @@ def test_what_is_delivered_makes_room_before_anything_is_dropped(tmp_path: Path)
 
 def test_the_wait_begins_with_the_first_row_and_again_when_some_are_gone() -> None:
     delivered = DeliveredRows()
-    one, two = (Row(id, message, 0) for id, message in enumerate(_messages(2), start=1))
-    delivered.add(one)
+    delivered.add(1)
     waited_s = delivered.waiting_s()
-    delivered.add(two)
+    delivered.add(2)
     assert delivered.waiting_s() >= waited_s
     delivered.gone([1, 7])
     assert delivered.ids() == (2,)
+
+
+def test_a_delivered_row_that_was_dropped_meanwhile_is_not_taken_from_those_that_wait(tmp_path: Path) -> None:
+    messages = _messages(4)
+    spool = Spool(tmp_path / "s.sqlite", SpoolLimits(max_bytes=2 * messages[0].size_bytes))
+    spool.put(messages[:2])
+    (oldest,) = spool.advance(1)
+    spool.put(messages[2:])  # no room: the older ones are dropped
+    spool.delivered.add(oldest.id)
+    assert (spool.stats().rows, spool.stats().bytes) == (2, 2 * messages[0].size_bytes)
+    spool.close()

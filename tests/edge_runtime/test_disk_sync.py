@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -95,4 +96,27 @@ def test_it_keeps_the_file_open_and_lets_go_of_it_in_the_end(file: Path) -> None
 
 
 def _open_files() -> set[str]:
-    return {str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()}
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(str(entry.readlink()))
+    return found
+
+
+def test_closing_ends_it_even_where_its_word_is_cleared_with_that_of_a_write(disk: Disk, file: Path) -> None:
+    sync = DiskSync(file, 0.01)
+    clear = sync._written.clear
+
+    def close_at_the_worst_moment() -> None:
+        sync._closing.set()
+        sync._written.set()
+        clear()
+
+    sync._written.clear = close_at_the_worst_moment  # type: ignore[method-assign]
+    sync.written()
+    closing = threading.Thread(target=sync.close, daemon=True)
+    sync._thread.join(10)
+    assert not sync._thread.is_alive()
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()

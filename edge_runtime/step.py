@@ -50,8 +50,9 @@ class Step:
         """
         with times.measure("encode"):
             batch, padding = self._encoded(images)
+            statistics = self._statistics(batch)
         with times.measure(self.stage):
-            output = self.engine.run(batch, self._statistics(batch))
+            output = self.engine.run(batch, statistics)
         if output.ndim != 4:
             raise ModelShapeError(f"{self.graph.file} gives shape {output.shape}", expected="four axes")
         return [crop(self._pixels(one), padding, self.graph.output.scale) for one in output]

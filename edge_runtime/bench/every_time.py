@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from edge_runtime.stages import StageTimes
 
@@ -12,12 +15,23 @@ class EveryTime(StageTimes):
 
     Attributes:
         last_s: when the latest latency came in, by `time.perf_counter`; None before the first.
+        processor_s: of the thread that each stage ran in, while it did: all frames together.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.last_s: float | None = None
+        self.processor_s: defaultdict[str, float] = defaultdict(float)
         self._all: dict[str, list[float]] = {}
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        began_s, processor_s = time.perf_counter(), time.thread_time()
+        yield
+        processor_s = time.thread_time() - processor_s
+        self.add(stage, (time.perf_counter() - began_s) * 1e3)
+        with self._lock:
+            self.processor_s[stage] += processor_s
 
     def add(self, stage: str, milliseconds: float) -> None:
         with self._lock:

@@ -59,6 +59,7 @@ def _scenario(measured: Rounds, scenario: Scenario) -> dict[str, Any]:
         "fps": round(measured.fps(part), 3),
         "host_cpu_ms": round(median(host_cpus_ms), 3),
         "host_cpus_ms": [round(milliseconds, 3) for milliseconds in host_cpus_ms],
+        "cpu_over_bare_ms": [round(milliseconds, 3) for milliseconds in measured.cpu_over_bare_ms(scenario)],
         "frame_ms": stages.pop(FRAME, {}),
         "capture_to_ack_ms": stages.pop(ACKNOWLEDGED, {}),
         "stage_ms": stages,

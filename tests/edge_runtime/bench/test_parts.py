@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,8 @@ from edge_runtime.bench.charts import round_ticks, shares_chart
 from edge_runtime.bench.decoded import Decoded, Exit, OneByOne
 from edge_runtime.bench.energy import PowerMeter
 from edge_runtime.bench.every_time import EveryTime
+from edge_runtime.bench.processor import foreign_threads_s
+from edge_runtime.bench.rounds import Part, Rounds
 from edge_runtime.counters import Counters
 from edge_runtime.frame import EndOfStream, Frame, Timeout
 from edge_runtime.stages import REMEMBERED
@@ -32,6 +37,49 @@ def test_no_latency_is_forgotten() -> None:
     times.add("other", 1.0)
     assert before is not None and times.last_s is not None and times.last_s >= before
     assert times.take().keys() == {"frame", "other"} and times.all() == {}
+
+
+def test_waiting_costs_a_stage_no_processor() -> None:
+    times = EveryTime()
+    with times.measure("busy"):
+        _be_busy(0.1)
+    with times.measure("asleep"):
+        time.sleep(0.1)
+    assert times.processor_s["busy"] >= 0.1 > 0.05 > times.processor_s["asleep"]
+    assert times.all()["asleep"][0] >= 100
+
+
+def test_threads_that_python_does_not_know_are_the_engines() -> None:
+    before_s, done = foreign_threads_s(), threading.Event()
+
+    def engine() -> None:
+        _be_busy(0.2)
+        done.set()
+        ended.wait(30)
+
+    ended = threading.Event()
+    known = threading.Thread(target=_be_busy, args=(0.2,))
+    known.start()
+    known.join()
+    assert foreign_threads_s() - before_s < 0.1
+    _thread.start_new_thread(engine, ())
+    assert done.wait(30)
+    assert foreign_threads_s() - before_s >= 0.19
+    ended.set()
+
+
+def test_host_cpu_is_what_the_engines_do_not_take() -> None:
+    rounds = Rounds(
+        100, Part(cpu_s=[1.0]), {"throughput": Part(cpu_s=[1.5], engine_cpu_s=[1.2])}, Counters(), Counter(), {}
+    )
+    assert rounds.host_cpus_ms("throughput") == pytest.approx([3.0])
+    assert rounds.cpu_over_bare_ms("throughput") == pytest.approx([5.0])
+
+
+def _be_busy(processor_s: float) -> None:
+    began_s = time.thread_time()
+    while time.thread_time() - began_s < processor_s:
+        pass
 
 
 def test_one_by_one_waits_until_the_frame_before_has_left() -> None:

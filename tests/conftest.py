@@ -7,3 +7,9 @@ by far than one.
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hypothesis import settings
+
+# An example that took long on a busy machine says nothing about the code: no limit of time for one.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")

@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -94,7 +94,7 @@ def _compiled(folder: Path) -> Implementation:
         stages.compile_all()
     except Exception as error:  # a file that a power cut has torn, say
         logger.warning("the compiled code in %s is damaged (%s): compiling again", folder, error)
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         new = True
         stages.compile_all()
     if new:
@@ -117,9 +117,10 @@ def _kept_in(folder: Path) -> Iterator[None]:
 def _tidy(folder: Path) -> None:
     """Machine code is on the disk for good, and no other version's is left."""
     for path in folder.rglob("*"):
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        with suppress(FileNotFoundError):  # of another process that compiles at the same time
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
     for other in folder.parent.iterdir():
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)

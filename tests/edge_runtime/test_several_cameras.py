@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from fissura.errors import SourceError
 from fissura.imaging.images import RgbImage
 from tests.edge_runtime.conftest import pavement
 from tests.edge_runtime.test_pipeline import Collect, Script, frame, inference
+from tests.mosquitto import wait_until
 
 __all__ = ["inference"]
 
@@ -51,7 +52,7 @@ class Noting:
         return self._inference.run_batch(images, times)
 
 
-def named(name: str, items: Sequence[object], pause_s: float = 0.0) -> Camera:
+def named(name: str, items: Iterable[object], pause_s: float = 0.0) -> Camera:
     return Camera(Script(items, pause_s), "every_frame", label=name)
 
 
@@ -73,8 +74,23 @@ def found(sink: Collect, name: str) -> list[tuple[int, float]]:
 def test_frames_of_several_cameras_go_as_one_batch_with_the_same_result(bundle: Path, inference: Inference) -> None:
     alone = Collect()
     run(bundle, inference, [named("left", [frame(n) for n in range(6)])], alone)
-    noting, together = Noting(inference), Collect(slow_s=0.02)
-    cameras = [named(name, [frame(n) for n in range(6)]) for name in ("left", "right")]
+    waiting = {"left": threading.Event(), "right": threading.Event()}
+
+    def six(name: str) -> Iterator[Frame]:
+        for n in range(6):
+            if n == 2:  # those before wait for the engine, or are in it
+                waiting[name].set()
+            yield frame(n)
+
+    class Patient(Collect):
+        """Takes nothing before both cameras are at work; until then the engine gets no more than two batches."""
+
+        def put(self, *given: Any) -> None:
+            assert all(event.wait(30) for event in waiting.values())
+            super().put(*given)
+
+    noting, together = Noting(inference), Patient()
+    cameras = [named(name, six(name)) for name in waiting]
     counters = run(bundle, noting, cameras, together)
     assert max(noting.sizes) == 2 and sum(noting.sizes) == 12
     assert found(together, "left") == found(together, "right")
@@ -141,8 +157,9 @@ def test_no_more_than_two_batches_are_in_flight(bundle: Path, inference: Inferen
     cameras = [named("a", [frame(n) for n in range(20)])]
     running = threading.Thread(target=run, args=(bundle, noting, cameras, Closed()))
     running.start()
-    time.sleep(0.5)
-    assert len(noting.sizes) == 2  # one whose output is stuck, one behind it
+    assert wait_until(lambda: len(noting.sizes) == 2)  # one whose output is stuck, one behind it
+    time.sleep(0.3)
+    assert len(noting.sizes) == 2
     gate.set()
-    running.join(30)
+    running.join(60)
     assert len(noting.sizes) == 20

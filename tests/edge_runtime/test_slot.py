@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from edge_runtime.frame import Frame
 from edge_runtime.slot import QUEUE_LENGTH, FrameSlot
 from fissura.imaging.images import RgbImage
+from tests.mosquitto import wait_until
 
 
 def empty_frame(sequence: int, image: RgbImage | None = None) -> Frame:
@@ -36,7 +37,8 @@ def test_every_frame_makes_the_reader_wait_and_loses_nothing() -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    time.sleep(0.1)
+    assert wait_until(lambda: len(slot) == QUEUE_LENGTH)
+    time.sleep(0.05)  # and it puts no more
     assert len(slot) == QUEUE_LENGTH and reader.is_alive()
     taken = []
     while not slot.exhausted:

@@ -26,6 +26,8 @@ from tests.mosquitto import Subscriber, wait_until
 MODEL = "cracks"
 WIDTH, HEIGHT = 240, 180
 PATIENCE_S = 240.0
+# A limit that no good model comes near, however busy the machine is.
+CANARY = {"frames": 45, "time_s": 3, "slower": None, "p99_ms": 10_000, "silent_s": 5}
 CHECKOUT = Path(__file__).parents[3]
 
 
@@ -111,7 +113,7 @@ class Agent:
             "download": {"margin_bytes": 0},
             "trial": {"frames": 3},
             "shadow": {"frames": 6, "rich_frames": 3, "free_frames": 0, "time_share": 1.0},
-            "canary": {"frames": 45, "time_s": 3, "slower": None, "p99_ms": 1500, "silent_s": 5},
+            "canary": CANARY,
             "report": {"broker": f"mqtt://127.0.0.1:{broker}"},
             **limits,
         }

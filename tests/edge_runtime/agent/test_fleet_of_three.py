@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_runtime.local_broker import LocalBroker
 from fissura.bundle import load_bundle, read_manifest
-from tests.edge_runtime.agent.fleet import MODEL, PATIENCE_S, Agent, Repository, ends
+from tests.edge_runtime.agent.fleet import CANARY, MODEL, PATIENCE_S, Agent, Repository, ends
 from tests.edge_runtime.proven import WRONG_STEEPNESS, list_files, set_steepness
 from tests.edge_runtime.updates import harmful
 from tests.edge_runtime.updates.trial.test_trial import X86
 from tests.edge_runtime.updates.web_server import serving
 from tests.mosquitto import Subscriber, wait_until
 
-MakeAgent = Callable[[str], Agent]
+MakeAgent = Callable[..., Agent]
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ def make_agent(tmp_path: Path, repository: Repository, broker: LocalBroker) -> I
     agents: list[Agent] = []
     with serving(repository.home / "repository") as server:
 
-        def make(serial: str) -> Agent:
-            agents.append(Agent(tmp_path / serial, serial, server.url, repository.root, broker.port))
+        def make(serial: str, **limits: Any) -> Agent:
+            agents.append(Agent(tmp_path / serial, serial, server.url, repository.root, broker.port, **limits))
             return agents[-1]
 
         yield make
@@ -83,7 +84,8 @@ def test_three_devices_keep_what_is_good_and_nothing_else(
     repository: Repository, make_agent: MakeAgent, operator: Subscriber
 ) -> None:
     good = repository.publish()
-    agents = [make_agent(f"truck-{number:02}") for number in (1, 2, 3)]
+    # One of the releases is too slow.
+    agents = [make_agent(f"truck-{number:02}", canary={**CANARY, "p99_ms": 1500}) for number in (1, 2, 3)]
 
     def all_end(release: int, phase: str) -> None:
         for agent in agents:

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
@@ -46,8 +47,10 @@ def test_figures(
     threads = set(threading.enumerate())
     figures = measured(capsys, bundle, *SMALL, *(() if with_broker else ("--no-cold-start",)))
     assert set(threading.enumerate()) <= threads, "every thread ends with the command"
-    assert 0 < figures["eta"] < 1.5
-    assert figures["eta"] == pytest.approx(figures["end_to_end_fps"] / figures["engine_fps"], rel=0.8)
+    etas = figures["scenarios"]["throughput"]["etas"]
+    assert len(etas) == 3 and figures["eta"] == median(etas) > 0
+    # However far the rounds are apart: the medians' ratio is among the ratios, but for rounding.
+    assert min(etas) * 0.99 <= figures["end_to_end_fps"] / figures["engine_fps"] <= max(etas) * 1.01
     assert (figures["frames"], figures["drops"], figures["sink_errors"], figures["rounds"]) == (24, {}, 0, 3)
     for name in ("engine_ms", "frame_ms", *(("capture_to_ack_ms",) if with_broker else ())):
         values = [figures[name][percentile] for percentile in PERCENTILES]
@@ -55,7 +58,6 @@ def test_figures(
     assert figures["frame_ms"]["p50"] > figures["stage_ms"]["fused"]["p50"]
     assert figures["scenarios"].keys() == {"throughput", "singlestream"}
     assert figures["latencies_of"] == "singlestream" and figures["rates_of"] == "throughput"
-    assert len(figures["scenarios"]["throughput"]["etas"]) == 3
     assert len(figures["scenarios"]["throughput"]["host_cpus_ms"]) == 3
     assert "exit" not in figures["stage_ms"]
     assert 10 < figures["rss_mb"] <= figures["peak_rss_mb"] * 1.01

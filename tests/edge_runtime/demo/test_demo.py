@@ -43,8 +43,12 @@ def test_every_demo_is_a_device_of_its_own(
         assert demo(bundle, large_images, tmp_path / f"out-{number}", broker, "--mission", f"m{number}") == 0
         printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
         assert len(printed) >= 2 and all(line.startswith(f"[m{number}] ") for line in printed)
-    serials = {message["serial"] for message in listener.of("detection")}
-    assert len(serials) == 2 and all(re.fullmatch("demo-[0-9a-f]{8}", serial) for serial in serials)
+
+    def serials() -> set[str]:
+        return {message["serial"] for message in listener.of("detection")}
+
+    assert mosquitto.wait_until(lambda: len(serials()) == 2)
+    assert all(re.fullmatch("demo-[0-9a-f]{8}", serial) for serial in serials())
     listener.close()
 
 

@@ -7,7 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,21 +146,34 @@ def test_every_metric_has_help_a_type_and_base_units(make_run: Callable[..., Run
 
 def test_green_then_red_when_frames_stop_then_green(make_run: Callable[..., Run]) -> None:
     run = make_run(frame_limit_s=1)
+
+    @contextmanager
+    def frames() -> Iterator[None]:
+        stop = threading.Event()
+
+        def drive() -> None:
+            while not stop.wait(0.1):
+                run.frame()
+
+        cameras = threading.Thread(target=drive)
+        cameras.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            cameras.join()
+
+    def problems() -> list[str]:
+        return [problem.split(" for ")[0] for problem in run.healthz()[1]["problems"]]
+
     run.frame()
-    run.health.start()
-    assert run.healthz()[0] == 200
+    with frames():
+        run.health.start()
+        assert run.becomes(200, "ok")
     assert run.becomes(503, "failing")
-    problems = run.healthz()[1]["problems"]
-    assert [problem.split(" for ")[0] for problem in problems] == [
-        "no frame from camera front",
-        "no frame from camera rear",
-    ]
-    stop = threading.Event()
-    camera = threading.Thread(target=lambda: [run.frame() for _ in iter(lambda: stop.wait(0.1), True)])
-    camera.start()
-    assert run.becomes(200, "ok")
-    stop.set()
-    camera.join()
+    assert wait_until(lambda: problems() == ["no frame from camera front", "no frame from camera rear"])
+    with frames():
+        assert run.becomes(200, "ok")
 
 
 def test_paused_and_offline_are_green(make_run: Callable[..., Run]) -> None:

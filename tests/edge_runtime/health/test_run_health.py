@@ -145,6 +145,7 @@ def test_sighup_is_told_as_a_reload(bundle: Path, images: Path, tmp_path: Path, 
     )
     run = make_run("--config", config)
     run.becomes(200, "ok")
+    assert wait_until(lambda: "READY=1" in run.told)  # that of the start, which may come after the first answer
     for text in (config.read_text() + "threshold: 0.7\n", "no: such key\n"):  # one that fails is over, too
         before = len(run.told)
         config.write_text(text)

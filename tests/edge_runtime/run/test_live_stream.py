@@ -59,7 +59,7 @@ class Stand:
 
 @pytest.fixture
 def stand(tmp_path: Path) -> Iterator[Stand]:
-    stand = Stand(tmp_path, limit_s=1.0)
+    stand = Stand(tmp_path, limit_s=60)  # real engines open and warm up
     yield stand
     stand.live.end()
 
@@ -96,6 +96,7 @@ def test_what_cannot_be_followed_ends_the_run(stand: Stand) -> None:
 
 def test_an_engine_that_hangs_makes_nobody_wait(stand: Stand) -> None:
     freed = threading.Event()
+    stand.stream._limit_s = 1.0
     stand.live.thread.start(freed.wait)
     try:
         point(stand.layout, "active", 7)

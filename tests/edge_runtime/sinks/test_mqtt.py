@@ -28,7 +28,7 @@ def test_heartbeats_go_on_when_a_frame_follows_a_flush(tmp_path: Path, broker: L
     assert not wait_until(lambda: len(subscriber.of("telemetry")) > flushed + 1, 1.5)  # a flush can come to its end
     flushed = len(subscriber.of("telemetry"))
     sink.put(make_frame(), [], PROBABILITY)
-    assert wait_until(lambda: len(subscriber.of("telemetry")) > flushed, 5)
+    assert wait_until(lambda: len(subscriber.of("telemetry")) > flushed)
     sink.close()
     subscriber.close()
 

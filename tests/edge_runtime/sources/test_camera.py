@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import re
 import shutil
 import signal
 import socketserver
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from tests.edge_runtime.sources.mjpeg_server import MjpegServer, jpeg, number_of
 from tests.mosquitto import wait_until
 
 QUICK = "&timeout=1.5&max_backoff=0.5"
+PATIENT = "&timeout=60&open_timeout=60&max_backoff=0.5"  # where a busy machine must not pass for a silent camera
 MakeMjpeg = Callable[..., MjpegServer]
 
 
@@ -64,13 +67,17 @@ def test_colours_are_rgb(make_mjpeg: MakeMjpeg) -> None:
 
 def test_who_is_slow_gets_the_newest_frame(make_mjpeg: MakeMjpeg) -> None:
     with opened(make_mjpeg(period_s=0.01).url()) as source:
-        (first,) = frames(source, 1)
-        time.sleep(1.0)
-        (second,) = frames(source, 1)
-        assert second.sequence > first.sequence + 10
-        assert source.superseded >= second.sequence - first.sequence - 1
-        assert time.monotonic_ns() - second.captured_monotonic_ns < 0.5e9
-        assert number_of(second.image) == second.sequence % 256
+
+        def newest_comes() -> bool:
+            (first,) = frames(source, 1)
+            time.sleep(1.0)
+            (second,) = frames(source, 1)
+            age_ns = time.monotonic_ns() - second.captured_monotonic_ns
+            assert source.superseded >= second.sequence - first.sequence - 1
+            assert number_of(second.image) == second.sequence % 256
+            return second.sequence > first.sequence + 10 and age_ns < 0.5e9
+
+        assert wait_until(newest_comes)  # not the first time where the machine is busy; out of a queue, never
 
 
 @pytest.mark.parametrize(("count", "lengths"), [(1000, True), pytest.param(1000, False, marks=pytest.mark.slow)])
@@ -134,7 +141,7 @@ def test_the_size_may_change_in_mid_stream(make_mjpeg: MakeMjpeg) -> None:
 
 
 def test_a_reader_process_that_is_killed_is_replaced(make_mjpeg: MakeMjpeg) -> None:
-    with opened(make_mjpeg().url(QUICK)) as source:
+    with opened(make_mjpeg().url(PATIENT)) as source:
         before = frames(source, 3)
         child_of(source).kill()
         read_until(source, lambda: source.reconnects == 1)
@@ -146,10 +153,10 @@ def test_a_reader_process_that_is_killed_is_replaced(make_mjpeg: MakeMjpeg) -> N
 def test_a_reader_process_that_hangs_is_replaced_and_closed(make_mjpeg: MakeMjpeg) -> None:
     with opened(make_mjpeg().url(QUICK)) as source:
         frames(source, 3)
-        child = child_of(source)
+        child, before = child_of(source), source.reconnects
         child.suspend()
-        read_until(source, lambda: source.reconnects == 1)
-        assert source.losses == {"stalled": 1} and gone(child)
+        read_until(source, lambda: source.reconnects > before)
+        assert set(source.losses) == {"stalled"} and gone(child)
         child = child_of(source)
         child.suspend()
         began = time.monotonic()
@@ -164,15 +171,16 @@ def test_a_camera_that_falls_silent_is_opened_anew(make_mjpeg: MakeMjpeg, caplog
         server.silent = True
         read_until(source, lambda: source.losses["stalled"] >= 1)
         server.silent = False
-        read_until(source, lambda: source.reconnects == 1)
+        read_until(source, lambda: source.reconnects >= 1)
         frames(source, 3)
-    assert "no frame for 1." in caplog.text and "is back after" in caplog.text
+    silent_s = [float(seconds) for seconds in re.findall(r"no frame for ([\d.]+) s", caplog.text)]
+    assert silent_s and min(silent_s) >= 1.5 and "is back after" in caplog.text
     assert server.connections >= 2
 
 
 def test_a_frozen_camera_is_opened_anew(make_mjpeg: MakeMjpeg, caplog: pytest.LogCaptureFixture) -> None:
     same = jpeg(picture(0))
-    with opened(make_mjpeg(lambda: itertools.repeat(same)).url(QUICK + "&frozen_s=0.5")) as source:
+    with opened(make_mjpeg(lambda: itertools.repeat(same)).url(PATIENT + "&frozen_s=0.5")) as source:
         read_until(source, lambda: source.losses["frozen"] >= 1)
         assert set(source.losses) == {"frozen"}
     assert "frozen" in caplog.text
@@ -182,7 +190,7 @@ def test_a_frozen_camera_is_opened_anew(make_mjpeg: MakeMjpeg, caplog: pytest.Lo
 
 def test_a_camera_that_is_not_there_yet_can_be_waited_for_and_left(make_mjpeg: MakeMjpeg) -> None:
     port = free_port()
-    uri = f"http://127.0.0.1:{port}/video?{QUICK[1:]}"
+    uri = f"http://127.0.0.1:{port}/video?{PATIENT[1:]}"
     with opened(uri) as source:
         longest = 0.0
         while source.losses["refused"] < 2:
@@ -265,8 +273,10 @@ def test_the_password_is_nowhere_to_be_read(
         monkeypatch.setenv("FISSURA_CAMERA_PASSWORD", secret)
     with opened(server.url(options + "&token=S3cr3tToken", login)) as source:
         got = frames(source, 2)
-        lines = [Path(f"/proc/{pid}/cmdline") for pid in psutil.pids()]
-        shown = "".join(line.read_bytes().decode("utf-8", "replace") for line in lines if line.exists())
+        shown = ""
+        for pid in psutil.pids():
+            with suppress(OSError):  # it may have ended
+                shown += Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
         assert "camera.child" in shown
         server.stop()
         read_until(source, lambda: source.losses["refused"] >= 1)

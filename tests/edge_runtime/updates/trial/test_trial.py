@@ -203,11 +203,12 @@ def test_its_group_is_ended_before_another_can_have_its_number(good: Path, monke
 
 def _kill(bundle: Path, number: int) -> None:
     with _process(bundle, threading.Event()) as process:
-        threading.Timer(0.5, os.kill, (process.pid, number)).start()
+        killing = threading.Timer(0.5, os.kill, (process.pid, number))
+        killing.start()
         try:
             process.answer(60)
             process.look(np.zeros((72, 96, 3), np.uint8), 60)
-            time.sleep(1)
+            killing.join()
             process.look(np.zeros((72, 96, 3), np.uint8), 60)
         finally:
             process.close()

@@ -34,6 +34,7 @@ class EveryTime(StageTimes):
             self.processor_s[stage] += processor_s
 
     def add(self, stage: str, milliseconds: float) -> None:
+        super().add(stage, milliseconds)
         with self._lock:
             self._all.setdefault(stage, []).append(milliseconds)
             self.last_s = time.perf_counter()

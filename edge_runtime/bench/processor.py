@@ -9,12 +9,22 @@ from pathlib import Path
 TASKS = Path("/proc/self/task")
 
 
-def foreign_threads_s() -> float:
-    """Seconds of processor that the process' threads have used which no Python code runs in; 0 where not Linux."""
-    ours = {str(thread.native_id) for thread in threading.enumerate()}
-    nanoseconds = 0
+class ForeignThreads:
+    """The threads of this process that no Python code runs in, from now on."""
+
+    def __init__(self) -> None:
+        self._before_ns = _used_ns()
+
+    def used_s(self) -> float:
+        """Seconds of processor that they have used since, but for those that have ended; 0 where this is not Linux."""
+        return sum(used - self._before_ns.get(task, 0) for task, used in _used_ns().items()) / 1e9
+
+
+def _used_ns() -> dict[str, int]:
+    """By thread: all that it has used, nanoseconds."""
+    ours, used = {str(thread.native_id) for thread in threading.enumerate()}, dict[str, int]()
     for task in TASKS.iterdir() if TASKS.exists() else ():
         if task.name not in ours:
             with suppress(OSError):  # ended meanwhile, or a kernel that does not count
-                nanoseconds += int((task / "schedstat").read_text().split()[0])
-    return nanoseconds / 1e9
+                used[task.name] = int((task / "schedstat").read_text().split()[0])
+    return used

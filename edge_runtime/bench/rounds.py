@@ -24,7 +24,7 @@ from edge_runtime.bench.bare import BareEngines
 from edge_runtime.bench.decoded import Decoded, Exit, OneByOne
 from edge_runtime.bench.energy import PowerMeter
 from edge_runtime.bench.every_time import EveryTime
-from edge_runtime.bench.processor import foreign_threads_s
+from edge_runtime.bench.processor import ForeignThreads
 from edge_runtime.bench.rig import Rig
 from edge_runtime.camera import Camera
 from edge_runtime.counters import Counters
@@ -163,14 +163,15 @@ def _stream(
         sinks.append(exit := Exit())
         source = OneByOne(scenes, frames, exit, counters)
     pipeline = Pipeline([Camera(source, "every_frame")], rig.model, rig.thread, sinks, rig.task, counters, times)
-    cpu_s, foreign_s, began_s = time.process_time(), foreign_threads_s(), time.perf_counter()
+    engine_threads = ForeignThreads()
+    cpu_s, began_s = time.process_time(), time.perf_counter()
     pipeline.run()
     left_s = time.perf_counter()
     deadline = Deadline(FLUSH_TIMEOUT_S)
     deadline.start()
     rig.sink.flush(deadline)
     flushed_s, cpu_s = time.perf_counter(), time.process_time() - cpu_s
-    engine_cpu_s = foreign_threads_s() - foreign_s + sum(times.processor_s[step.stage] for step in rig.whole.steps)
+    engine_cpu_s = engine_threads.used_s() + sum(times.processor_s[step.stage] for step in rig.whole.steps)
     if deadline.remaining_s() <= 0:
         raise SinkError("the messages of the benchmark were not acknowledged in a minute")
     # The output tells of each acknowledgement; that it has no more to do it tells later. One that tells nothing of

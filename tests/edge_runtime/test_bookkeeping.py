@@ -6,12 +6,15 @@ import logging
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge_runtime.clock import boot_id, wall_clock_quality
 from edge_runtime.counters import Counters
 from edge_runtime.ratelimit import RateLimitedLog
-from edge_runtime.stages import StageTimes, percentiles
+from edge_runtime.stages import REMEMBERED, StageTimes, percentiles
 
 
 def test_counters() -> None:
@@ -69,3 +72,16 @@ def test_the_log_is_rate_limited_by_kind(caplog: pytest.LogCaptureFixture, monke
 def test_the_clock_knows_its_boot() -> None:
     assert boot_id() == boot_id()
     assert wall_clock_quality() in ("ntp", "unsynchronised")
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(0, 1e4), min_size=1, max_size=50), st.integers(0, 2 * REMEMBERED + 3))
+def test_the_latest_latencies_and_their_median(milliseconds: list[float], earlier: int) -> None:
+    times = StageTimes()
+    for number in range(earlier):
+        times.add("decode", 1e6 + number)
+    for value in milliseconds:
+        times.add("decode", value)
+    expected = [*(1e6 + number for number in range(earlier)), *milliseconds][-REMEMBERED:]
+    assert times.all() == {"decode": expected}
+    assert times.medians()["decode"] == pytest.approx(float(np.median(expected)), abs=1e-3)

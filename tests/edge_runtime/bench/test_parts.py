@@ -17,7 +17,7 @@ from edge_runtime.bench.charts import round_ticks, shares_chart
 from edge_runtime.bench.decoded import Decoded, Exit, OneByOne
 from edge_runtime.bench.energy import PowerMeter
 from edge_runtime.bench.every_time import EveryTime
-from edge_runtime.bench.processor import foreign_threads_s
+from edge_runtime.bench.processor import ForeignThreads
 from edge_runtime.bench.rounds import Part, Rounds
 from edge_runtime.counters import Counters
 from edge_runtime.frame import EndOfStream, Frame, Timeout
@@ -50,7 +50,7 @@ def test_waiting_costs_a_stage_no_processor() -> None:
 
 
 def test_threads_that_python_does_not_know_are_the_engines() -> None:
-    before_s, done = foreign_threads_s(), threading.Event()
+    foreign, done = ForeignThreads(), threading.Event()
 
     def engine() -> None:
         _be_busy(0.2)
@@ -61,10 +61,10 @@ def test_threads_that_python_does_not_know_are_the_engines() -> None:
     known = threading.Thread(target=_be_busy, args=(0.2,))
     known.start()
     known.join()
-    assert foreign_threads_s() - before_s < 0.1
+    assert foreign.used_s() < 0.1
     _thread.start_new_thread(engine, ())
     assert done.wait(30)
-    assert foreign_threads_s() - before_s >= 0.19
+    assert foreign.used_s() >= 0.19
     ended.set()
 
 

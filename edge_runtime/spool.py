@@ -1,11 +1,10 @@
 """The message store on disk: what was found is written here before it is sent, and deleted when the broker has it.
 
 SQLite in WAL mode. `put` commits one transaction a frame. When it returns, the frame is in the file, where it outlives
-the process. A twentieth of a second later it goes to the disk, where it outlives the power, together with the frames
-around it, unless the broker has acknowledged all of it by then: no frame waits for the disk. Deleting what the broker
-has acknowledged mostly rides along in the next put; a deletion lost in a power cut sends the message once more, and
-consumers deduplicate by uuid. Bounded by bytes and by age: dead letters go first, then telemetry, then detections, each
-from the oldest on, and every drop is counted.
+the process; up to a twentieth of a second later it is on the disk, where it outlives the power, together with the
+frames around it: no frame waits for the disk. Deleting what the broker has acknowledged mostly rides along in the next
+put; a deletion lost in a power cut sends the message once more, and consumers deduplicate by uuid. Bounded by bytes and
+by age: dead letters go first, then telemetry, then detections, each from the oldest on, and every drop is counted.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ class Spool:
         SpoolError: another process uses it, or the disk does not let us.
 
     Attributes:
-        delivered: rows that were `acknowledged` and are still in the file.
+        delivered: rows that the broker has; the next `put` deletes them, or `tidy`.
     """
 
     def __init__(self, path: Path, limits: SpoolLimits | None = None) -> None:
@@ -123,14 +122,13 @@ class Spool:
                 lost = None
                 if boot_s >= self._next_expiry_s or size > self.limits.max_bytes:
                     lost = self._expire(database, now_s, boot_s) + self._make_room(database)
-            # One connection inserts, in one transaction: the ids follow one another.
-            ids = range(last - len(messages) + 1, last + 1)
-            self._sync.written(ids)
+            self._sync.written()
             self.delivered.gone(delivered)
             if lost:
                 self._dropped += lost
                 self._fresh.forget()
-            self._fresh.add([Row(id, message, 0) for id, message in zip(ids, messages, strict=True)])
+            # One connection inserts, in one transaction: the ids follow one another.
+            self._fresh.add([Row(last - len(messages) + 1 + n, message, 0) for n, message in enumerate(messages)])
 
     def take(self, limit: int, *, skip_ids: Collection[int] = (), skip_topics: Collection[str] = ()) -> list[Row]:
         """The rows to be sent next; they stay in the spool.
@@ -178,13 +176,8 @@ class Spool:
             query = f"SELECT id FROM outbox WHERE +dead = 0 AND id IN ({_marks(ids)})"
             return {id for (id,) in self._sending.execute(query, tuple(ids))}
 
-    def acknowledged(self, id: int) -> None:
-        """The broker has this row: it need not reach the disk any more, and the next `put` deletes it, or `tidy`."""
-        self._sync.spare(id)
-        self.delivered.add(id)
-
     def delete(self, ids: Collection[int]) -> None:
-        """Take these rows out."""
+        """The broker has these rows."""
         with translated(self.path), self._send_lock:
             with transaction(self._sending) as database:
                 _delete(database, ids)

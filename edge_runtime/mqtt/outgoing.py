@@ -124,7 +124,7 @@ class Outgoing:
                 self._refuse(row, answer)
                 continue
             self._paused.pop(row.message.topic, None)
-            self._spool.acknowledged(row.id)
+            self._spool.delivered.add(row.id)
             self.acknowledged += 1
             self.acknowledged_detections += row.message.priority is Priority.DETECTION
             self._delivered(row.message.uuid, answer.at_ns)

@@ -49,54 +49,38 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_written_in_a_period_goes_to_the_disk_together(disk: Disk, file: Path) -> None:
+def test_the_first_write_goes_to_the_disk_at_once_and_those_after_it_together(disk: Disk, file: Path) -> None:
     sync = DiskSync(file, 0.5)
-    began_s = time.monotonic()
-    for number in range(50):
-        sync.written([number])
+    began_s = time.monotonic()  # the period begins later, with the first visit
+    sync.written()
     disk.wait_for(2)
     assert disk.visits == ["folder", "file"]
-    assert disk.times_s[1] - began_s > 0.4
-    sync.written([50])
+    for _ in range(50):
+        sync.written()
     disk.wait_for(3)
-    assert disk.times_s[2] - disk.times_s[1] > 0.4
+    assert disk.times_s[2] - began_s > 0.4
     sync.close()
-
-
-def test_what_is_spared_in_time_makes_no_visit_and_spares_nobody_else(disk: Disk, file: Path) -> None:
-    sync = DiskSync(file, 1.0)
-    for _ in range(3):
-        sync.written([1, 2])
-        sync.spare(1)
-        sync.spare(2)
-    time.sleep(1.3)
-    assert disk.visits == []
-    sync.written([3, 4])
-    sync.spare(3)
-    disk.wait_for(2)
-    sync.written([5])
-    sync.spare(5)
-    sync.close()
-    assert disk.visits == ["folder", "file"]
 
 
 def test_closing_waits_for_what_was_written_and_not_for_the_period(disk: Disk, file: Path) -> None:
     sync = DiskSync(file, 60)
-    sync.written([1])
+    sync.written()
+    disk.wait_for(2)
+    sync.written()
     began = time.monotonic()
     sync.close()
     assert time.monotonic() - began < 10
-    assert disk.visits == ["folder", "file"]
+    assert disk.visits[2:] == ["file"]
     assert "disk-sync" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_disk_that_fails_is_said_and_asked_again(disk: Disk, file: Path, caplog: pytest.LogCaptureFixture) -> None:
     disk.error = OSError(5, "Input/output error")
     sync = DiskSync(file, 0.01)
-    sync.written([1])
+    sync.written()
     disk.wait_for(1)
     disk.error = None
-    sync.written([1])
+    sync.written()
     disk.wait_for(3)
     sync.close()
     assert "Input/output error" in caplog.text
@@ -105,7 +89,7 @@ def test_a_disk_that_fails_is_said_and_asked_again(disk: Disk, file: Path, caplo
 
 def test_it_keeps_the_file_open_and_lets_go_of_it_in_the_end(file: Path) -> None:
     sync = DiskSync(file, 0.01)
-    sync.written([1])
+    sync.written()
     deadline = time.monotonic() + 10
     while str(file) not in _open_files() and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -132,7 +116,7 @@ def test_closing_ends_it_even_where_its_word_is_cleared_with_that_of_a_write(dis
         clear()
 
     sync._written.clear = close_at_the_worst_moment  # type: ignore[method-assign]
-    sync.written([1])
+    sync.written()
     closing = threading.Thread(target=sync.close, daemon=True)
     sync._thread.join(10)
     assert not sync._thread.is_alive()

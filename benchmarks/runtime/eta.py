@@ -170,7 +170,7 @@ def _verdicts(name: str, figures: dict[str, Any]) -> Iterator[dict[str, Any]]:
         bar = ETA_BARS[name]
         yield verdict("eta", figures["eta"], f">= {bar}", figures["eta"] >= bar)
     cpu_ms = figures["host_cpu_ms"]
-    yield verdict("host CPU, ms a frame", cpu_ms, f"<= {HOST_CPU_BAR_MS}", cpu_ms <= HOST_CPU_BAR_MS)
+    yield verdict("host CPU of the threads, ms a frame", cpu_ms, f"<= {HOST_CPU_BAR_MS}", cpu_ms <= HOST_CPU_BAR_MS)
     bar = SCATTER_BAR * _scatter(figures["engine_ms"])
     for scenario, found in figures["scenarios"].items():
         scatter = _scatter(found["frame_ms"])

@@ -13,7 +13,7 @@ from fissura.table import format_table
 # What has to be alike for a ratio to tell of the software alone.
 CONDITIONS = (
     "processor", "threads", "frame_px", "frames_from", "bundle_id", "mode", "precision", "engine", "engine_options",
-    "output", "rates_of", "latencies_of", "throttled",
+    "output", "rates_of", "latencies_of", "host_cpu_of", "throttled",
 )  # fmt: skip
 RATES = ("eta", "engine_fps", "end_to_end_fps", "host_cpu_ms")
 LATENCIES = ("engine_ms", "frame_ms", "capture_to_ack_ms")

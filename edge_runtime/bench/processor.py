@@ -10,14 +10,18 @@ TASKS = Path("/proc/self/task")
 
 
 class ForeignThreads:
-    """The threads of this process that no Python code runs in, from now on."""
+    """The threads of this process that are there now and that no Python code runs in.
+
+    Later ones are left out: a thread of Python's that ends is in the system's list for longer than in Python's own.
+    """
 
     def __init__(self) -> None:
         self._before_ns = _used_ns()
 
     def used_s(self) -> float:
         """Seconds of processor that they have used since, but for those that have ended; 0 where this is not Linux."""
-        return sum(used - self._before_ns.get(task, 0) for task, used in _used_ns().items()) / 1e9
+        before_ns = self._before_ns
+        return sum(used - before_ns[task] for task, used in _used_ns().items() if task in before_ns) / 1e9
 
 
 def _used_ns() -> dict[str, int]:

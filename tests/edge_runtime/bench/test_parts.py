@@ -50,22 +50,26 @@ def test_waiting_costs_a_stage_no_processor() -> None:
 
 
 def test_threads_that_python_does_not_know_are_the_engines() -> None:
-    foreign, done = ForeignThreads(), threading.Event()
+    there, go, done, end = (threading.Event() for _ in range(4))
 
     def engine() -> None:
+        there.set()
+        go.wait(30)
         _be_busy(0.2)
         done.set()
-        ended.wait(30)
+        end.wait(30)
 
-    ended = threading.Event()
+    _thread.start_new_thread(engine, ())
+    assert there.wait(30)
+    foreign = ForeignThreads()
     known = threading.Thread(target=_be_busy, args=(0.2,))
     known.start()
     known.join()
     assert foreign.used_s() < 0.1
-    _thread.start_new_thread(engine, ())
+    go.set()
     assert done.wait(30)
     assert foreign.used_s() >= 0.19
-    ended.set()
+    end.set()
 
 
 def test_host_cpu_is_what_the_engines_do_not_take() -> None:

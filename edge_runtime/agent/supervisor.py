@@ -75,8 +75,9 @@ class Supervisor:
 
     def hurry(self) -> None:
         """The second signal, and the third, which waits for nothing. May be called from a signal handler."""
-        self._send(signal.SIGKILL if self._hurried else signal.SIGTERM)
-        self._hurried = True
+        number = signal.SIGKILL if self._hurried else signal.SIGTERM
+        self._hurried = True  # before it is sent: the third may come while the second is passed on
+        self._send(number)
 
     def reload(self) -> None:
         """Have the run read its configuration again. May be called from a signal handler."""

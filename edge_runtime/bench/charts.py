@@ -73,7 +73,7 @@ def shares_chart(latencies_ms: Mapping[str, Sequence[float]]) -> Chart:
         places = [
             (_x(value, low, high), _y(share, 0, 1))
             for value, share in zip(np.quantile(values, quantiles), quantiles, strict=True)
-            if value <= high
+            if value <= high * (1 + 1e-9)  # the highest tick is round: it may lie a last digit below what is shown
         ]
         series.append(Series(name, COLOURS[number % len(COLOURS)], places))
     shares = [Tick(_y(share, 0, 1), f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 0.9, 1)]

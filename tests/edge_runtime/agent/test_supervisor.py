@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,15 @@ from edge_runtime.updates.state import State, StateFile
 from tests.mosquitto import wait_until
 
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test() -> Iterator[None]:
+    """Whatever fails here must not look like a fault of the tests that come later."""
+    yield
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @pytest.fixture
@@ -237,6 +246,22 @@ def test_the_third_signal_ends_a_run_that_hears_none(layout: Layout) -> None:
     agent.send_signal(signal.SIGTERM)
     assert agent.wait(20) != 0 and not psutil.pid_exists(run)
     agent.stdout.close()
+
+
+def test_the_third_signal_kills_though_it_comes_while_the_second_is_passed_on(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, sent = Supervisor([], layout, Notifier({})), list[int]()
+
+    def send(number: int) -> None:
+        sent.append(number)
+        if len(sent) == 2:
+            one.hurry()
+
+    monkeypatch.setattr(one, "_send", send)
+    one.stop()
+    one.hurry()
+    assert sent == [signal.SIGTERM, signal.SIGTERM, signal.SIGKILL]
 
 
 def test_a_signal_without_a_name_is_a_death_too(layout: Layout) -> None:

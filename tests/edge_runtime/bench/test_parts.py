@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge_runtime.bench.charts import round_ticks, shares_chart
@@ -138,6 +138,7 @@ def test_ticks_are_few_and_reach_around(low: float, span: float) -> None:
 
 
 @given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=40))
+@example([0.010000000000000002])
 def test_shares_rise_from_left_to_right(values: list[float]) -> None:
     chart = shares_chart({"one": values})
     (line,) = chart.series

@@ -59,7 +59,7 @@ def annotate(frame: Frame, detections: Sequence[Detection], probability: NDArray
 
 def _outline(crack: CrackGeometry, enlargement: int) -> NDArray[np.int32]:
     """Outline in canvas pixels, as OpenCV's fixed-point numbers; pixel centres map to pixel centres."""
-    points = (np.asarray(crack.polygon_px, np.float64).reshape(-1, 2) + 0.5) * enlargement - 0.5
+    points = (crack.polygon_px.points + 0.5) * enlargement - 0.5
     return np.round(points * (1 << SUBPIXEL_BITS)).astype(np.int32)
 
 

@@ -34,6 +34,7 @@ from fissura import __version__
 from fissura.config import Config
 from fissura.errors import FissuraError, SpoolError
 from fissura.messages import Detection, Status
+from fissura.polygon import Polygon
 from fissura.topics import COMMAND, DETECTION, STATUS, check_serial
 
 logger = logging.getLogger(__name__)
@@ -187,7 +188,7 @@ class MqttSink(Sink):
         payload = detection.to_json()
         if len(payload) > self._limit_bytes:
             self._log.warning("size", f"a detection of {len(payload)} bytes is sent without its outline")
-            bare = detection.crack.model_copy(update={"polygon_px": ()})
+            bare = detection.crack.model_copy(update={"polygon_px": Polygon()})
             payload = detection.model_copy(update={"crack": bare}).to_json()
         return Message(str(detection.uuid), self._topic, payload, qos=DETECTION.qos, retain=DETECTION.retain)
 

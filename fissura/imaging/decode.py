@@ -7,7 +7,6 @@ reaches from -0.5 to width - 0.5. Pixel i of a map of `scale` pixels per camera 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from fissura.imaging.implementation import NUMPY, Implementation
 from fissura.imaging.measure import Measurements
 from fissura.imaging.temperature import tempered
 from fissura.messages import CrackGeometry
+from fissura.polygon import Polygon
 
 MIN_LENGTH_PX = 10.0
 OUTLINE_TOLERANCE = 0.5
@@ -142,12 +142,9 @@ def _geometries(
 ) -> Iterator[CrackGeometry]:
     """Of each component of `order`, whose outlines these are. Arrays become Python's numbers all at once."""
     simplified = [_simplified(outline) for outline in outlines]
-    # The canvas has a frame of one pixel.
-    x, y = ((np.concatenate(simplified) - 0.5) / scale - 0.5).T.tolist()
-    points = list(zip(x, y, strict=True))
-    lengths = (sizes.length_px.take(order) / scale).tolist()
-    mean_widths = (sizes.mean_width_px.take(order) / scale).tolist()
-    max_widths = (sizes.max_width_px.take(order) / scale).tolist()
+    corners = _in_camera_pixels(np.concatenate(simplified), scale)
+    measured = np.stack((sizes.length_px, sizes.mean_width_px, sizes.max_width_px)).take(order, axis=1) / scale
+    lengths, mean_widths, max_widths = measured.tolist()
     areas = (sizes.area_px.take(order) / scale**2).tolist()
     end = 0
     for number, outline in enumerate(outlines):
@@ -159,7 +156,7 @@ def _geometries(
             "max_width_px": max_widths[number],
             "area_px": areas[number],
             "bbox_px": ((left - 1) / scale - 0.5, (top - 1) / scale - 0.5, width / scale, height / scale),
-            "polygon_px": tuple(points[begin:end]),
+            "polygon_px": Polygon(corners[begin:end]),
         }
         if gsd_mm_per_px is not None:
             values |= {
@@ -167,11 +164,12 @@ def _geometries(
                 "mean_width_mm": mean_widths[number] * gsd_mm_per_px,
                 "max_width_mm": max_widths[number] * gsd_mm_per_px,
             }
-        if gsd_mm_per_px is None or 0 <= gsd_mm_per_px < math.inf:
-            # To validate hundreds of points takes longer than to find them, and only the distance is not from here.
-            yield CrackGeometry.model_construct(**values)
-        else:
-            yield CrackGeometry(**values)
+        yield CrackGeometry.model_validate(values)
+
+
+def _in_camera_pixels(points: Points, scale: int) -> NDArray[np.int32 | np.float64]:
+    """Of the canvas, which has a frame of one pixel."""
+    return points - np.int32(1) if scale == 1 else (points - 0.5) / scale - 0.5
 
 
 def _simplified(outline: Points) -> Points:

@@ -4,6 +4,7 @@ import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from fissura.messages import (
     Status,
     Threshold,
 )
+from fissura.polygon import Polygon
 from fissura.topics import TOPICS
 from fissura.update_messages import UPDATE_MESSAGES
 
@@ -48,6 +50,24 @@ def test_golden_messages_are_read_as_they_were_meant(path: Path) -> None:
         # A later version may have added fields to what was nested already.
         known = {name: read[key][name] for name in value} if isinstance(value, dict) else read[key]
         assert known == value, key
+
+
+@pytest.mark.parametrize("path", GOLDEN_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_what_goes_out_is_what_pydantic_would_write(path: Path) -> None:
+    message = ALL[kind_of(path)].model_validate_json(path.read_bytes())
+    assert list(json.loads(message.to_json()).items()) == list(json.loads(message.model_dump_json()).items())
+
+
+def test_whole_corners_go_out_as_whole_numbers() -> None:
+    detection = Detection.model_validate_json((GOLDEN / "1.0" / "detection.json").read_bytes())
+    for points, text in (
+        (np.array([[1, 2], [30, 4]], np.int32), b'"polygon_px":[[1,2],[30,4]]'),
+        (((0.25, 2.0), (1 / 3, 1e-9)), b'"polygon_px":[[0.25,2.0],[0.3333333333333333,1e-9]]'),
+    ):
+        crack = detection.crack.model_copy(update={"polygon_px": Polygon(points)})
+        sent = detection.model_copy(update={"crack": crack})
+        assert text in sent.to_json()
+        assert Detection.model_validate_json(sent.to_json()) == sent
 
 
 def test_unknown_fields_of_a_newer_minor_version_are_tolerated() -> None:

@@ -42,8 +42,10 @@ class Polygon(Sequence[Point]):
             array = array.reshape(0, 2)
         if array.ndim != 2 or array.shape[1] != 2:
             raise ValueError(f"the points have the shape {array.shape}; expected (n, 2)")
-        self.points: NDArray[np.int32 | np.float64] = array.view()
-        self.points.flags.writeable = False
+        if array.flags.writeable:
+            array = array.view()
+            array.flags.writeable = False
+        self.points: NDArray[np.int32 | np.float64] = array
 
     def __len__(self) -> int:
         return len(self.points)

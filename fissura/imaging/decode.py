@@ -142,8 +142,9 @@ def _geometries(
 ) -> Iterator[CrackGeometry]:
     """Of each component of `order`, whose outlines these are. Arrays become Python's numbers all at once."""
     simplified = [_simplified(outline) for outline in outlines]
-    corners = _in_camera_pixels(np.concatenate(simplified), scale)
-    measured = np.stack((sizes.length_px, sizes.mean_width_px, sizes.max_width_px)).take(order, axis=1) / scale
+    corners = _in_camera_pixels(np.concatenate(simplified).reshape(-1, 2), scale)
+    corners.flags.writeable = False  # for all polygons at once
+    measured = np.array((sizes.length_px, sizes.mean_width_px, sizes.max_width_px)).take(order, axis=1) / scale
     lengths, mean_widths, max_widths = measured.tolist()
     areas = (sizes.area_px.take(order) / scale**2).tolist()
     end = 0
@@ -173,10 +174,10 @@ def _in_camera_pixels(points: Points, scale: int) -> NDArray[np.int32 | np.float
 
 
 def _simplified(outline: Points) -> Points:
-    """(n, 2) fewer points of an outline."""
+    """(n, 1, 2) fewer points of an outline."""
     tolerance = OUTLINE_TOLERANCE
     simplified = cv2.approxPolyDP(outline, tolerance, closed=True)
     while len(simplified) > MAX_OUTLINE_POINTS:
         tolerance *= 2
         simplified = cv2.approxPolyDP(outline, tolerance, closed=True)
-    return np.asarray(simplified, np.int32).reshape(-1, 2)
+    return simplified

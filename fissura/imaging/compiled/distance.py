@@ -35,10 +35,13 @@ def distances(table: Table) -> NDArray[np.float32]:
         table: (n + 1, 8) see `neighbours_of`.
     """
     # A knight's move goes by way of a neighbour aslant: where that is background it is the nearer one in any case.
-    distance = np.zeros(len(table), np.float32)
-    for k in range(len(table) - 1):
+    # The neighbour to the west is the pixel before, and to the east the one after: its distance, just found, need not
+    # be read from memory again, for which the next would have to wait.
+    nobody = len(table) - 1
+    distance = np.zeros(nobody + 1, np.float32)
+    before = np.float32(0)
+    for k in range(nobody):
         left, right = table[k, NORTH_WEST], table[k, NORTH_EAST]
-        beside = min(distance[table[k, WEST]], distance[table[k, NORTH]])
         aslant = min(distance[left], distance[right])
         knight = min(
             distance[table[left, WEST]],
@@ -46,10 +49,11 @@ def distances(table: Table) -> NDArray[np.float32]:
             distance[table[right, NORTH]],
             distance[table[right, EAST]],
         )
-        distance[k] = min(beside + BESIDE, aslant + ASLANT, knight + KNIGHT)
-    for k in range(len(table) - 2, -1, -1):
+        others = min(distance[table[k, NORTH]] + BESIDE, aslant + ASLANT, knight + KNIGHT)
+        before = min(others, (before if table[k, WEST] < nobody else np.float32(0)) + BESIDE)
+        distance[k] = before
+    for k in range(nobody - 1, -1, -1):
         left, right = table[k, SOUTH_WEST], table[k, SOUTH_EAST]
-        beside = min(distance[table[k, EAST]], distance[table[k, SOUTH]])
         aslant = min(distance[left], distance[right])
         knight = min(
             distance[table[left, WEST]],
@@ -57,5 +61,7 @@ def distances(table: Table) -> NDArray[np.float32]:
             distance[table[right, SOUTH]],
             distance[table[right, EAST]],
         )
-        distance[k] = min(distance[k], beside + BESIDE, aslant + ASLANT, knight + KNIGHT)
+        others = min(distance[k], distance[table[k, SOUTH]] + BESIDE, aslant + ASLANT, knight + KNIGHT)
+        before = min(others, (before if table[k, EAST] < nobody else np.float32(0)) + BESIDE)
+        distance[k] = before
     return distance

@@ -47,27 +47,29 @@ def thin(table: Table) -> Mask:
     left[nobody] = False
     around = np.zeros(nobody + 1, np.uint8)
     # A pixel's fate changes with its neighbours and with the half-round: it is due twice after it was touched.
-    due, going = np.empty(nobody, np.int32), np.empty(nobody, np.int32)
-    due_to = np.zeros(nobody, np.int32)  # the last half-round in which a pixel is due
+    # Which pixels go is hardly to be foreseen, so that the processor would guess wrong at most branches: there are
+    # none. A list's next place is written to in any case, and counts only if the pixel belongs there.
+    due, going = np.empty(nobody + 1, np.uint32), np.empty(nobody + 1, np.uint32)
+    due_to = np.zeros(nobody + 1, np.int32)  # the last half-round in which a pixel is due
     count, half_round = 0, 0
     for k in range(nobody):
+        code = 0
         for side in range(8):
-            around[k] |= (table[k, side] < nobody) << side
-        if around[k] & STRAIGHT != STRAIGHT:
-            due[count] = k
-            due_to[k] = 2
-            count += 1
+            code |= (table[k, side] < nobody) << side
+        around[k] = code
+        on_border = code & STRAIGHT != STRAIGHT
+        due[count], due_to[k] = k, 2 * on_border
+        count += on_border
     while count:
         removable = _REMOVABLE[half_round % 2]
         half_round += 1
         gone, still = 0, 0
-        for k in due[:count]:
-            if removable[around[k]]:
-                going[gone] = k
-                gone += 1
-            elif due_to[k] > half_round:
-                due[still] = k
-                still += 1
+        for n in range(count):
+            k = due[n]
+            goes_now = removable[around[k]]
+            going[gone], due[still] = k, k
+            gone += goes_now
+            still += (not goes_now) & (due_to[k] > half_round)
         count = still
         for k in going[:gone]:  # all at once: none of them knows of the others
             left[k] = False
@@ -75,9 +77,7 @@ def thin(table: Table) -> Mask:
             for side in range(8):
                 touched = table[k, side]
                 around[touched] &= ~(1 << (side ^ 4))
-                if left[touched]:
-                    if due_to[touched] <= half_round:
-                        due[count] = touched
-                        count += 1
-                    due_to[touched] = half_round + 2
+                due[count] = touched
+                count += left[touched] & (due_to[touched] <= half_round)
+                due_to[touched] = half_round + 2
     return left

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fissura.errors import ImageError, ModelShapeError
-from fissura.imaging.components import Components, Floats, Indices, Points, sum_by
+from fissura.imaging.components import Indices, Points
 from fissura.imaging.images import Mask
 from fissura.imaging.implementation import NUMPY, Implementation
 from fissura.imaging.measure import Measurements
-from fissura.imaging.temperature import tempered
 from fissura.messages import CrackGeometry
 from fissura.polygon import Polygon
 
@@ -82,59 +81,42 @@ def find_cracks(
         ModelShapeError: the map is not two-dimensional or no multiple of the scale.
         ImageError: `keep` has another size than the camera frame.
     """
-    canvas = _binarise(probability, threshold if low_threshold is None else low_threshold, scale, keep)
-    components = implementation.find_components(canvas, min_length_px=min_length_px * scale)
-    if low_threshold is not None:
-        strong = components.labels.compress(_at(probability, components) >= np.float32(threshold))
-        components = components.only(np.bincount(strong, minlength=components.count) > 0)
-    sizes = implementation.measure_components(components)
-    long_enough = np.flatnonzero(sizes.length_px >= min_length_px * scale)
-    if not len(long_enough):
+    found = implementation.find(
+        probability,
+        threshold=threshold,
+        low_threshold=low_threshold,
+        keep=_at_map_size(keep, probability.shape, scale),
+        temperature=temperature,
+        min_length_px=min_length_px * scale,
+    )
+    if not len(found.order):
         return []
-    order = long_enough[np.argsort(-sizes.length_px[long_enough], kind="stable")]
-    confidences = _confidences(probability, components, sizes, temperature).take(order).tolist()
-    outlines = implementation.find_outlines(components, order)
+    confidences = found.confidences.take(found.order).tolist()
     return [
         Crack(geometry, confidence)
         for geometry, confidence in zip(
-            _geometries(outlines, sizes, order, scale, gsd_mm_per_px), confidences, strict=True
+            _geometries(found.outlines, found.sizes, found.order, scale, gsd_mm_per_px), confidences, strict=True
         )
     ]
 
 
-def _binarise(probability: NDArray[np.float32], threshold: float, scale: int, keep: Mask | None) -> Mask:
-    if probability.ndim != 2 or probability.shape[0] % scale or probability.shape[1] % scale:
+def _at_map_size(keep: Mask | None, shape: tuple[int, ...], scale: int) -> Mask | None:
+    """Where to look in a map of that shape, once it is clear that the map and the mask fit."""
+    if len(shape) != 2 or shape[0] % scale or shape[1] % scale:
         raise ModelShapeError(
-            f"the probability map has the shape {probability.shape}",
+            f"the probability map has the shape {shape}",
             expected=f"two axes, each a multiple of the scale {scale}",
         )
-    height, width = probability.shape
-    canvas = np.zeros((height + 2, width + 2), bool)
-    inner = canvas[1:-1, 1:-1]
-    np.greater_equal(probability, threshold, out=inner)
-    if keep is not None:
-        if keep.shape != (height // scale, width // scale):
-            raise ImageError(
-                f"the mask of the region of interest is {keep.shape[1]}x{keep.shape[0]} pixels",
-                expected=f"the size of the camera frame: {width // scale}x{height // scale}",
-            )
-        look_here = np.ascontiguousarray(keep).view(np.uint8)
-        inner &= cv2.resize(look_here, (width, height), interpolation=cv2.INTER_NEAREST).view(bool)
-    return canvas
-
-
-def _confidences(
-    probability: NDArray[np.float32], components: Components, sizes: Measurements, temperature: float
-) -> Floats:
-    values = tempered(_at(probability, components), temperature)
-    return sum_by(components.labels, values, components.count) / sizes.area_px
-
-
-def _at(probability: NDArray[np.float32], components: Components) -> NDArray[np.float32]:
-    """(n,) the components' pixels in the map, which has no frame around it."""
-    stride = components.stride
-    y = components.pixels // stride
-    return probability.take(components.pixels - 2 * y - (stride - 1))  # two pixels less a row, and a row and a pixel
+    if keep is None:
+        return None
+    height, width = shape
+    if keep.shape != (height // scale, width // scale):
+        raise ImageError(
+            f"the mask of the region of interest is {keep.shape[1]}x{keep.shape[0]} pixels",
+            expected=f"the size of the camera frame: {width // scale}x{height // scale}",
+        )
+    look_here = np.ascontiguousarray(keep).view(np.uint8)
+    return cv2.resize(look_here, (width, height), interpolation=cv2.INTER_NEAREST).view(bool)
 
 
 def _geometries(

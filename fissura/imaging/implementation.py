@@ -1,4 +1,4 @@
-"""Who finds and measures components: numpy, which is the reference, or code that numba compiles.
+"""Who finds and measures cracks in a map: numpy, which is the reference, or code that numba compiles.
 
 Both give the same cracks. Compiled code takes well under half the time, and some 130 MB of memory, half a
 second at every start and ten at the first (docs/adr/0009). So only the runtime asks for it, where numba is installed:
@@ -16,49 +16,55 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fissura.imaging.components import Components, Indices, Points, find_components
+import numpy as np
+from numpy.typing import NDArray
+
+from fissura.imaging.find import Found, find
 from fissura.imaging.images import Mask
-from fissura.imaging.measure import Measurements, measure_components
-from fissura.imaging.outlines import find_outlines
 
 logger = logging.getLogger(__name__)
 
 
-class FindComponents(Protocol):
-    """See `fissura.imaging.components.find_components`."""
+class Find(Protocol):
+    """See `fissura.imaging.find.find`."""
 
-    def __call__(self, canvas: Mask, *, min_length_px: float = 0) -> Components: ...
+    def __call__(
+        self,
+        probability: NDArray[np.float32],
+        *,
+        threshold: float,
+        low_threshold: float | None = None,
+        keep: Mask | None = None,
+        temperature: float = 1.0,
+        min_length_px: float = 0,
+    ) -> Found: ...
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """The stages of `find_cracks` that there are two of.
+    """What there are two of in `find_cracks`.
 
     Attributes:
         name: of what does the work.
-        find_components: see `fissura.imaging.components`.
-        measure_components: see `fissura.imaging.measure`.
-        find_outlines: see `fissura.imaging.outlines`.
+        find: from a map to components with sizes and outlines.
     """
 
     name: str
-    find_components: FindComponents
-    measure_components: Callable[[Components], Measurements]
-    find_outlines: Callable[[Components, Indices], list[Points]]
+    find: Find
 
 
-NUMPY = Implementation("numpy", find_components, measure_components, find_outlines)
+NUMPY = Implementation("numpy", find)
 
 
 @functools.cache
 def fastest() -> Implementation:
-    """The compiled stages where numba is installed and its code can be kept on disk; numpy's elsewhere.
+    """Compiled code where numba is installed and its code can be kept on disk; numpy's elsewhere.
 
     The first call of a process loads them, the first on a device compiles them: call it before the first frame.
     """
@@ -78,7 +84,7 @@ def default_folder() -> Path:
 
 
 def _compiled(folder: Path) -> Implementation:
-    """Load the compiled stages, or compile them.
+    """Load the compiled code, or compile it.
 
     Args:
         folder: of this version's machine code; others beside it are removed.
@@ -89,18 +95,18 @@ def _compiled(folder: Path) -> Implementation:
         logger.info("compiling the measurement of cracks: some ten seconds, once")
     began = time.monotonic()
     with _kept_in(folder):
-        stages = importlib.import_module("fissura.imaging.compiled.stages")
+        module = importlib.import_module("fissura.imaging.compiled.find")
     try:
-        stages.compile_all()
+        module.compile_all()
     except Exception as error:  # a file that a power cut has torn, say
         logger.warning("the compiled code in %s is damaged (%s): compiling again", folder, error)
         shutil.rmtree(folder, ignore_errors=True)
         new = True
-        stages.compile_all()
+        module.compile_all()
     if new:
         _tidy(folder)
         logger.info("compiled in %.1f s, kept in %s", time.monotonic() - began, folder)
-    return Implementation("compiled", stages.find_components, stages.measure_components, stages.find_outlines)
+    return Implementation("compiled", module.find)
 
 
 @contextmanager

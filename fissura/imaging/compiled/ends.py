@@ -18,7 +18,7 @@ def find_ends(
     x: Floats,
     y: Floats,
     radius: Floats,
-    canvas: Mask,
+    pixels: Indices,
     stride: int,
 ) -> tuple[Floats, Mask]:
     """Look at each free end.
@@ -27,7 +27,7 @@ def find_ends(
         neighbours, degree: of n nodes.
         x, y: the nodes' smoothed places, pixels of the image.
         radius: half the crack's width at each node, pixels.
-        canvas: (m,) flat: the cracks, with a frame of background.
+        pixels: (m,) of the cracks, indices into a flat canvas with a frame of background, ascending.
         stride: of the canvas.
 
     Returns:
@@ -50,7 +50,7 @@ def find_ends(
         right, down = x[at_foot] - x[at_back], y[at_foot] - y[at_back]
         norm = max(np.sqrt(right * right + down * down), 1e-9)
         limit = walked[foot] + radius[at_foot] + 1
-        reach = _reach(canvas, stride, x[at_foot], y[at_foot], right / norm, down / norm, limit)
+        reach = _reach(pixels, stride, x[at_foot], y[at_foot], right / norm, down / norm, limit)
         length[end] = reach - walked[foot]
         for node in path[:foot]:
             tail[node] = True
@@ -91,13 +91,13 @@ def _sound_stretch(
 
 
 @compiled
-def _reach(canvas: Mask, stride: int, x: float, y: float, right: float, down: float, limit: float) -> float:
+def _reach(pixels: Indices, stride: int, x: float, y: float, right: float, down: float, limit: float) -> float:
     """Pixels from a place along a direction to where that leaves the crack, at most `limit`."""
     steps = 0
     while True:
         along = RAY_STEP_PX * (steps + 0.5)
         pixel = (int(np.rint(y + along * down)) + 1) * stride + int(np.rint(x + along * right)) + 1
-        # Where a ray leaves the canvas it has crossed the frame before.
-        if along > limit or not canvas[pixel]:
+        at = np.searchsorted(pixels, pixel)
+        if along > limit or at == len(pixels) or pixels[at] != pixel:
             return along - RAY_STEP_PX / 2
         steps += 1

@@ -8,44 +8,47 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fissura.imaging.compiled.jit import compiled, kept
+from fissura.imaging.compiled.jit import compiled
 from fissura.imaging.components import Indices
 
 # Columns of a table; the opposite direction is number `^ 4`.
 EAST, SOUTH_EAST, SOUTH, SOUTH_WEST, WEST, NORTH_WEST, NORTH, NORTH_EAST = range(8)
 
-Table = NDArray[np.int32]
+# Unsigned: one that may be negative would be looked at, at each use, for whether it counts from the end.
+Table = NDArray[np.uint32]
 
 
 @compiled
-def neighbours_of(pixels: Indices, stride: int) -> Table:
-    """(n + 1, 8) the neighbours of each of n pixels, as positions in the list.
+def neighbours_of(runs: Indices, stride: int) -> Table:
+    """(n + 1, 8) the neighbours of each of the n pixels of some runs, as positions in the list of all pixels.
 
     Where there is none it says n, which is the last row's number: nobody, whose neighbours are nobody.
 
     Args:
-        pixels: indices into a flat canvas with a frame of background, ascending.
+        runs: (r, 2) see `fissura.imaging.compiled.runs`.
         stride: of the canvas.
     """
-    nobody = len(pixels)
-    table = np.full((nobody + 1, 8), nobody, np.int32)
-    row_above = 0
-    for k in range(nobody):
-        if k and pixels[k - 1] == pixels[k] - 1:
-            table[k, WEST], table[k - 1, EAST] = k - 1, k
-        wanted = pixels[k] - stride - 1
-        while pixels[row_above] < wanted:
-            row_above += 1
-        other = row_above
-        for side in (NORTH_WEST, NORTH, NORTH_EAST):
-            if pixels[other] == wanted:
-                table[k, side], table[other, side ^ 4] = other, k
-                other += 1
-            wanted += 1
+    begins, nobody = np.empty(len(runs), np.int64), 0
+    for k in range(len(runs)):
+        begins[k] = nobody
+        nobody += runs[k, 1] - runs[k, 0]
+    table = np.full((nobody + 1, 8), nobody, np.uint32)
+    above = 0
+    for k in range(len(runs)):
+        first, behind = runs[k, 0] - stride, runs[k, 1] - stride  # straight above this run
+        for here in range(begins[k] + 1, begins[k] + behind - first):
+            table[here, WEST], table[here - 1, EAST] = here - 1, here
+        while runs[above, 1] < first:
+            above += 1
+        other = above
+        while runs[other, 0] <= behind:  # aslant at most
+            for side in (NORTH_WEST, NORTH, NORTH_EAST):
+                aside = side - NORTH
+                low, high = max(runs[other, 0], first + aside), min(runs[other, 1], behind + aside)
+                here, there = begins[k] + low - first - aside, begins[other] + low - runs[other, 0]
+                for _ in range(high - low):
+                    table[here, side], table[there, side ^ 4] = there, here
+                    here += 1
+                    there += 1
+            other += 1
     return table
-
-
-@kept
-def table_of(pixels: Indices, stride: int) -> Table:
-    """`neighbours_of`, for Python to call."""
-    return neighbours_of(pixels, stride)

@@ -9,39 +9,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from fissura.imaging.compiled.jit import compiled, kept
+from fissura.imaging.compiled.jit import compiled
 from fissura.imaging.compiled.neighbours import EAST, SOUTH_WEST, Table
 from fissura.imaging.components import Indices, Points
 
 MOST_VISITS = 4  # of a pixel: as often as background and crack can alternate around it
 
 
-@kept
-def outlines(pixels: Indices, labels: Indices, stride: int, table: Table, numbers: Indices) -> tuple[Points, Indices]:
-    """The outer outlines of some components.
+@compiled
+def outlines_of(pixels: Indices, labels: Indices, count: int, stride: int, table: Table) -> tuple[Points, Indices]:
+    """The outer outlines of components.
 
     Args:
         pixels: of all components, indices into a flat canvas with a frame of background, ascending.
-        labels: component of each.
+        labels: component of each, numbered by their first pixels.
+        count: number of components.
         stride: of the canvas.
         table: (n + 1, 8) the pixels' neighbours, see `neighbours_of`.
-        numbers: of the components that are asked for.
 
     Returns:
-        (m, 2) corners of all of them, x and y in the canvas; where the outline of each of `numbers` ends in there.
+        (m, 2) corners of all of them, x and y in the canvas; where the outline of each ends in there.
     """
-    first_of = np.full(labels.max() + 1, -1, np.int64)
+    corners, total = np.empty(MOST_VISITS * len(pixels), np.int32), 0
+    ends, outlined = np.empty(count, np.int64), 0
     for k in range(len(pixels)):
-        if first_of[labels[k]] < 0:
-            first_of[labels[k]] = k
-    corners = np.empty(MOST_VISITS * len(pixels), np.int32)
-    ends = np.empty(len(numbers), np.int64)
-    count = 0
-    for n in range(len(numbers)):
-        count = _follow(table, first_of[numbers[n]], corners, count)
-        ends[n] = count
-    points = np.empty((count, 2), np.int32)
-    for k in range(count):
+        if labels[k] == outlined:  # its first pixel
+            total = _follow(table, k, corners, total)
+            ends[outlined] = total
+            outlined += 1
+    points = np.empty((total, 2), np.int32)
+    for k in range(total):
         pixel = pixels[corners[k]]
         points[k, 0], points[k, 1] = pixel % stride, pixel // stride
     return points, ends

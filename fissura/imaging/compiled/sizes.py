@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fissura.imaging.compiled.distance import distances
 from fissura.imaging.compiled.ends import find_ends
-from fissura.imaging.compiled.jit import compiled, kept
+from fissura.imaging.compiled.jit import compiled
 from fissura.imaging.compiled.neighbours import EAST, NORTH, SOUTH, WEST, Table
 from fissura.imaging.compiled.skeleton import diffuse, prune, smooth
 from fissura.imaging.compiled.thinning import thin
@@ -16,32 +16,33 @@ from fissura.imaging.images import Mask
 from fissura.imaging.measure import LENGTH_SMOOTHING, MAX_PROFILE_SHIFT_PX, WIDTH_SMOOTHING
 
 
-@kept
-def measure(
-    canvas: Mask, pixels: Indices, labels: Indices, count: int, stride: int, table: Table
-) -> tuple[Floats, Floats, Floats, Floats, Indices]:
+@compiled
+def measure(pixels: Indices, labels: Indices, count: int, stride: int, table: Table) -> tuple[Floats, Indices]:
     """Measure components.
 
     Args:
-        canvas: (n,) flat, with a frame of False.
-        pixels: the components', ascending; one at least.
+        pixels: the components', indices into a flat canvas with a frame of background, ascending.
         labels: component of each pixel.
         count: number of components.
         stride: of the canvas.
         table: (n + 1, 8) the pixels' neighbours, see `neighbours_of`.
 
     Returns:
-        Length, mean width, largest width and area of each, pixels; the pixels of all skeletons.
+        (4, count) length, mean width, largest width and area of each, pixels; the pixels of all skeletons.
     """
     distance, skeleton = distances(table), thin(table)
     nodes, neighbours, degree = prune(table, skeleton, pixels, distance, stride)
-    label_of = labels[nodes]
-    radius, x, y = np.zeros(len(nodes) + 1), np.zeros(len(nodes) + 1), np.zeros(len(nodes) + 1)
+    label_of, pixel_of = np.empty(len(nodes), np.int64), np.empty(len(nodes), np.int64)
+    radius, width = np.zeros(len(nodes) + 1), np.zeros(len(nodes) + 1)
+    x, y = np.zeros(len(nodes) + 1), np.zeros(len(nodes) + 1)
     for k in range(len(nodes)):
+        label_of[k], pixel_of[k] = labels[nodes[k]], pixels[nodes[k]]
         radius[k] = _half_width(distance, skeleton, table[nodes[k]], nodes[k])
-        x[k], y[k] = pixels[nodes[k]] % stride - 1, pixels[nodes[k]] // stride - 1
+        width[k] = 2 * radius[k]
+        row = pixel_of[k] // stride
+        x[k], y[k] = pixel_of[k] - row * stride - 1, row - 1
     x, y = smooth(neighbours, degree, x, y, LENGTH_SMOOTHING)
-    added, tail = find_ends(neighbours, degree, x, y, radius, canvas, stride)
+    added, tail = find_ends(neighbours, degree, x, y, radius, pixels, stride)
     lines, ends = np.zeros(count), np.zeros(count)
     for k in range(len(nodes)):
         for to in neighbours[k, :2]:
@@ -49,11 +50,16 @@ def measure(
                 right, down = x[k] - x[to], y[k] - y[to]
                 lines[label_of[k]] += np.sqrt(right * right + down * down)
         ends[label_of[k]] += added[k]
-    area = np.bincount(labels, minlength=count).astype(np.float64)
-    length = lines + ends
-    mean_width = area / length
-    profile = diffuse(neighbours, degree, 2 * radius, WIDTH_SMOOTHING)
-    return length, mean_width, _largest(profile, label_of, tail, mean_width), area, pixels[nodes]
+    sizes = np.zeros((4, count))
+    length, mean_width, max_width, area = sizes[0], sizes[1], sizes[2], sizes[3]
+    for number in labels:
+        area[number] += 1
+    for number in range(count):
+        length[number] = lines[number] + ends[number]
+        mean_width[number] = area[number] / length[number]
+    profile = diffuse(neighbours, degree, width, WIDTH_SMOOTHING)
+    _largest(profile, label_of, tail, mean_width, max_width)
+    return sizes, pixel_of
 
 
 @compiled
@@ -66,9 +72,10 @@ def _half_width(distance: NDArray[np.float32], skeleton: Mask, near: NDArray[np.
 
 
 @compiled
-def _largest(profile: Floats, label_of: Indices, tail: Mask, mean_width: Floats) -> Floats:
+def _largest(profile: Floats, label_of: Indices, tail: Mask, mean_width: Floats, largest: Floats) -> None:
+    """The largest width of each component, written to zeros."""
     count = len(mean_width)
-    total, weights, largest = np.zeros(count), np.zeros(count), np.zeros(count)
+    total, weights = np.zeros(count), np.zeros(count)
     for k in range(len(label_of)):
         label = label_of[k]
         weight = 1e-3 if tail[k] else 1.0  # not zero: a short crack may be nothing but ends
@@ -79,4 +86,3 @@ def _largest(profile: Floats, label_of: Indices, tail: Mask, mean_width: Floats)
         shift = mean_width[label] - total[label] / weights[label]
         shift = min(max(shift, -MAX_PROFILE_SHIFT_PX), MAX_PROFILE_SHIFT_PX)
         largest[label] = max(largest[label] + shift, mean_width[label])
-    return largest

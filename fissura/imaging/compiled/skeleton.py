@@ -15,12 +15,13 @@ from fissura.imaging.components import Floats, Indices
 from fissura.imaging.images import Mask
 from fissura.imaging.skeleton import PRUNE_ROUNDS
 
-Neighbours = NDArray[np.int32]
-Degrees = NDArray[np.int32]
+Neighbours = NDArray[np.uint32]
+Degrees = NDArray[np.uint32]
+Nodes = NDArray[np.uint32]
 
 
 @compiled
-def join(table: Table, left: Mask, nodes: Indices) -> tuple[Neighbours, Degrees]:
+def join(table: Table, left: Mask, nodes: Nodes) -> tuple[Neighbours, Degrees]:
     """The graph of a skeleton.
 
     Args:
@@ -29,8 +30,8 @@ def join(table: Table, left: Mask, nodes: Indices) -> tuple[Neighbours, Degrees]
         nodes: (n,) the pixels that are, as positions in the list of all.
     """
     none = len(nodes)
-    node_at = np.empty(len(table), np.int32)  # read only where it was written
-    neighbours, degree = np.full((none, 4), none, np.int32), np.zeros(none, np.int32)
+    node_at = np.empty(len(table), np.uint32)  # read only where it was written
+    neighbours, degree = np.full((none, 4), none, np.uint32), np.zeros(none, np.uint32)
     for node in range(none):
         node_at[nodes[node]] = node
     for node in range(none):
@@ -54,7 +55,7 @@ def onwards(neighbours: Neighbours, here: int, before: int) -> int:
 @compiled
 def prune(
     table: Table, left: Mask, pixels: Indices, distance: NDArray[np.float32], stride: int
-) -> tuple[Indices, Neighbours, Degrees]:
+) -> tuple[Nodes, Neighbours, Degrees]:
     """Cut off spurs, and join what is left.
 
     Args:
@@ -67,43 +68,56 @@ def prune(
     Returns:
         The pixels that are left, as positions in the list of all; their graph.
     """
-    nodes = np.flatnonzero(left)
+    nodes = _set_in(left)
     neighbours, degree = join(table, left, nodes)
     for _ in range(PRUNE_ROUNDS):
-        spurs = _spurs(neighbours, degree, pixels[nodes], distance[nodes], stride)
-        if not spurs.any():
+        spurs, found = _spurs(neighbours, degree, nodes, pixels, distance, stride)
+        if not found:
             break
-        left[nodes[spurs]] = False
-        nodes = nodes[~spurs]
+        for node in range(len(nodes)):
+            left[nodes[node]] = not spurs[node]
+        nodes = _set_in(left)
         neighbours, degree = join(table, left, nodes)
     return nodes, neighbours, degree
 
 
 @compiled
-def _spurs(neighbours: Neighbours, degree: Degrees, pixels: Indices, radius: NDArray[np.float32], stride: int) -> Mask:
-    """(n,) whether a node is of a branch with a free end that is no longer than the limit at its junction."""
-    spurs = np.zeros(len(degree), np.bool_)
+def _set_in(left: Mask) -> Nodes:
+    """The pixels of the skeleton, as positions in the list of all: `np.flatnonzero`, without a branch."""
+    nodes, count = np.empty(len(left), np.uint32), 0
+    for k in range(len(left)):
+        nodes[count] = k
+        count += left[k]
+    return nodes[:count]
+
+
+@compiled
+def _spurs(
+    neighbours: Neighbours, degree: Degrees, nodes: Nodes, pixels: Indices, distance: NDArray[np.float32], stride: int
+) -> tuple[Mask, bool]:
+    """(n,) whether a node is of a branch with a free end that is no longer than the limit at its junction; any is."""
+    spurs, found = np.zeros(len(degree), np.bool_), False
     longest = 0.0
     for node in range(len(degree)):
         if degree[node] >= 3:
-            longest = max(longest, _reach(radius[node]))
+            longest = max(longest, _reach(distance[nodes[node]]))
     for end in range(len(degree)):
         if degree[end] != 1:
             continue
         before, here, length, steps = len(degree), end, 0.0, 0
         while steps < int(longest):
             before, here = here, onwards(neighbours, here, before)
-            across = abs(pixels[here] - pixels[before])
+            across = abs(pixels[nodes[here]] - pixels[nodes[before]])
             length += 1.0 if across == 1 or across == stride else np.sqrt(2.0)
             steps += 1
             if degree[here] != 2:
                 break
-        if degree[here] >= 3 and length <= _reach(radius[here]):
-            before, here = len(degree), end
+        if degree[here] >= 3 and length <= _reach(distance[nodes[here]]):
+            before, here, found = len(degree), end, True
             for _ in range(steps):
                 spurs[here] = True
                 before, here = here, onwards(neighbours, here, before)
-    return spurs
+    return spurs, found
 
 
 @compiled

@@ -1,13 +1,18 @@
-"""The compiled stages against those of numpy and OpenCV."""
+"""Compiled code against that of numpy and OpenCV."""
 
 from __future__ import annotations
+
+import importlib
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from fissura.imaging.components import Components, framed
 from fissura.imaging.decode import find_cracks
+from fissura.imaging.find import Found
 from fissura.imaging.images import Mask
 from fissura.imaging.implementation import NUMPY, Implementation, fastest
 from tests.fissura.imaging.shapes import bar, blobs
@@ -45,58 +50,96 @@ IMAGES = [
 ]
 
 
-def by_first_pixel(components: Components) -> np.ndarray:
-    """Numbers of the components, in the order of their first pixels: the two number them differently."""
-    first = np.full(components.count, len(components.pixels))
-    np.minimum.at(first, components.labels, np.arange(len(components.pixels)))
-    return np.argsort(first)
+def by_first_pixel(found: Found) -> list[int]:
+    """Places in the order of what was found, by the components' first pixels: the two number them differently."""
+    first = [min((y, x) for x, y in outline.reshape(-1, 2).tolist()) for outline in found.outlines]
+    return sorted(range(len(first)), key=first.__getitem__)
+
+
+def assert_the_same(ours: Found, theirs: Found) -> None:
+    np.testing.assert_array_equal(ours.sizes.skeleton, theirs.sizes.skeleton)
+    assert len(ours.order) == len(theirs.order)
+    for one, other in zip(by_first_pixel(ours), by_first_pixel(theirs), strict=True):
+        np.testing.assert_array_equal(ours.outlines[one], theirs.outlines[other].reshape(-1, 2))
+        mine, its = ours.order[one], theirs.order[other]
+        assert ours.sizes.area_px[mine] == theirs.sizes.area_px[its]
+        assert ours.confidences[mine] == theirs.confidences[its]
+        for name in ("length_px", "mean_width_px", "max_width_px"):
+            assert getattr(ours.sizes, name)[mine] == pytest.approx(getattr(theirs.sizes, name)[its], SAME_PX)
+
+
+def as_map(image: Mask, seed: int) -> NDArray[np.float32]:
+    """A map that is at or above 0.5 where the image is set, and each of whose pixels has its own value."""
+    values = np.random.default_rng(seed).random(image.shape, np.float32) / 2
+    return np.where(image, values + np.float32(0.5), values)
 
 
 @pytest.mark.parametrize("min_length_px", [0, 6])
-def test_the_same_components(compiled: Implementation, min_length_px: float) -> None:
-    for image in IMAGES:
-        ours = compiled.find_components(framed(image), min_length_px=min_length_px)
-        theirs = NUMPY.find_components(framed(image), min_length_px=min_length_px)
-        np.testing.assert_array_equal(ours.pixels, theirs.pixels)
-        np.testing.assert_array_equal(ours.on_border, theirs.on_border)
-        assert ours.count == theirs.count
-        number_of = np.empty(theirs.count, np.int64)
-        number_of[by_first_pixel(theirs)] = np.arange(theirs.count)
-        np.testing.assert_array_equal(ours.labels, number_of[theirs.labels])
+def test_the_same_components_with_the_same_sizes_skeletons_and_outlines(
+    compiled: Implementation, min_length_px: float
+) -> None:
+    for seed, image in enumerate(IMAGES):
+        ours, theirs = (
+            implementation.find(as_map(image, seed), threshold=0.5, temperature=1.3, min_length_px=min_length_px)
+            for implementation in (compiled, NUMPY)
+        )
+        assert_the_same(ours, theirs)
 
 
-def test_the_same_sizes_and_skeletons(compiled: Implementation) -> None:
-    for image in IMAGES:
-        components = NUMPY.find_components(framed(image))
-        ours = compiled.measure_components(components)
-        theirs = NUMPY.measure_components(components)
-        np.testing.assert_array_equal(ours.skeleton, theirs.skeleton)
-        np.testing.assert_array_equal(ours.area_px, theirs.area_px)
-        np.testing.assert_allclose(ours.length_px, theirs.length_px, SAME_PX)
-        np.testing.assert_allclose(ours.mean_width_px, theirs.mean_width_px, SAME_PX)
-        np.testing.assert_allclose(ours.max_width_px, theirs.max_width_px, SAME_PX)
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    threshold=st.floats(0.3, 0.8),
+    below=st.none() | st.floats(0, 0.5),
+    temperature=st.sampled_from((1.0, 0.7)),
+    kept=st.none() | st.floats(0.3, 1),
+    min_length_px=st.sampled_from((0, 3.3, 12.7)),  # no length that a straight line has
+)
+def test_the_same_in_any_map(
+    compiled: Implementation,
+    seed: int,
+    threshold: float,
+    below: float | None,
+    temperature: float,
+    kept: float | None,
+    min_length_px: float,
+) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 70, 2)
+    probability = cv2.GaussianBlur(rng.random((height, width)).astype(np.float32), (0, 0), rng.uniform(0.5, 3))
+    probability = (probability - probability.min()) / max(np.ptp(probability), np.float32(1e-6))
+    probability[rng.random((height, width)) < 0.01] = np.nan
+    ours, theirs = (
+        implementation.find(
+            probability,
+            threshold=threshold,
+            low_threshold=None if below is None else threshold * (1 - below),
+            keep=None if kept is None else blobs(seed, 70, kept)[:height, :width],
+            temperature=temperature,
+            min_length_px=min_length_px,
+        )
+        for implementation in (compiled, NUMPY)
+    )
+    assert_the_same(ours, theirs)
 
 
-def test_the_same_outlines(compiled: Implementation) -> None:
-    for image in IMAGES:
-        components = NUMPY.find_components(framed(image))
-        numbers = np.arange(components.count)[::2]
-        ours = compiled.find_outlines(components, numbers)
-        theirs = NUMPY.find_outlines(components, numbers)
-        for one, other in zip(ours, theirs, strict=True):
-            np.testing.assert_array_equal(one, other.reshape(-1, 2))
+def test_no_kind_of_array_or_number_is_compiled_for_anew(compiled: Implementation) -> None:
+    """It would hold up a frame for ten seconds."""
+    module = importlib.import_module("fissura.imaging.compiled.find")
+    probability, keep = np.ones((6, 20), np.float32), np.ones((6, 20), bool)
+    for array in (probability, keep):
+        array.flags.writeable = False
+    for threshold in (np.float64(0.5), np.float32(0.5), 0.5, 1):
+        for min_length_px in (0, 2.5, np.float32(1)):
+            for of_map in (np.s_[:, :], np.s_[:, ::2], np.s_[1:5, 3:9], np.s_[:0]):
+                compiled.find(probability[of_map], threshold=threshold, keep=keep[of_map], min_length_px=min_length_px)
+    assert len(module._find.signatures) == 1
 
 
-def test_nothing_in_an_empty_image(compiled: Implementation) -> None:
-    components = compiled.find_components(framed(np.zeros((5, 7), bool)), min_length_px=10)
-    assert components.count == 0
-    assert len(compiled.measure_components(components).length_px) == 0
-
-
-@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("scale", [1, 2, 4])
 @pytest.mark.parametrize("low_threshold", [None, 0.3])
 def test_the_same_cracks(compiled: Implementation, scale: int, low_threshold: float | None) -> None:
-    rng = np.random.default_rng(0)
+    rng, count = np.random.default_rng(0), 0
     for _ in range(10):
         probability = cv2.GaussianBlur(rng.random((160, 200)).astype(np.float32), (0, 0), 2.5)
         probability = (probability - probability.min()) / np.ptp(probability)
@@ -114,10 +157,11 @@ def test_the_same_cracks(compiled: Implementation, scale: int, low_threshold: fl
             )
             for implementation in (compiled, NUMPY)
         )
-        assert len(ours) == len(theirs) > 0
+        count += len(ours)
         for one, other in zip(ours, theirs, strict=True):
             assert one.confidence == pytest.approx(other.confidence, rel=1e-12)
             assert one.geometry.polygon_px == other.geometry.polygon_px
             assert one.geometry.bbox_px == other.geometry.bbox_px
             for name in ("length_px", "mean_width_mm", "max_width_px", "area_px"):
                 assert getattr(one.geometry, name) == pytest.approx(getattr(other.geometry, name), rel=SAME_PX)
+    assert count >= 10

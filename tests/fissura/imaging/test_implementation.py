@@ -67,7 +67,7 @@ def test_compiled_once_and_again_where_a_power_cut_has_torn_the_files(tmp_path: 
     name, log = ask(tmp_path)
     assert name == "compiled" and "once" in log and not old.exists()
     files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    assert len(files) == 8  # an index and the code of four functions
+    assert len(files) == 2  # an index and the code of one function
     name, log = ask(tmp_path)
     assert (name, log) == ("compiled", "")
     for torn in ("*.nbi", "*.nbc"):

@@ -18,12 +18,12 @@ class DeliveredRows:
         self._ids: set[int] = set()
         self._since_s = 0.0
 
-    def add(self, id: int) -> None:
-        """The broker has this row."""
+    def add(self, ids: Iterable[int]) -> None:
+        """The broker has these rows."""
         with self._lock:
             if not self._ids:
                 self._since_s = time.monotonic()
-            self._ids.add(id)
+            self._ids.update(ids)
 
     def ids(self) -> tuple[int, ...]:
         """All of them."""

@@ -1,65 +1,119 @@
-"""What was written to a file reaches the disk a moment later, in a thread of its own."""
+"""What was written to a file reaches the disk a moment later, in a thread of its own, unless it is spared before."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edge_runtime.ratelimit import RateLimitedLog
 
 logger = logging.getLogger(__name__)
 
+AWAKE = -math.inf
+
 
 class DiskSync:
     """Waits for the disk, so that whoever writes need not, and for several writes at once.
 
-    What is written is safe from the end of the process at once; from that of the power when the disk has it. The first
-    write after a pause goes to the disk right away, those after it together, every `period_s`.
+    What is written is safe from the end of the process at once; from that of the power when the disk has it, at the
+    latest `period_s` and a visit to the disk later. What is spared before that (somebody else has it by then) makes no
+    visit: while a broker takes all that comes, the disk has its rest.
 
     Args:
         path: of the file; need not be there before the first write, and is the same file from then on.
-        period_s: between two visits to the disk.
+        period_s: from a write to the visit to the disk.
+        chore: what else has to wait for the disk, called in this thread; must not raise.
     """
 
-    def __init__(self, path: Path, period_s: float) -> None:
+    def __init__(self, path: Path, period_s: float, chore: Callable[[], None]) -> None:
         self._path = path
         self._period_s = period_s
+        self._chore = chore
         self._log = RateLimitedLog(logger)
-        self._written = threading.Event()
-        self._closing = threading.Event()
+        self._lock = threading.Lock()  # of all that follows
+        self._at_risk: dict[int, float] = {}  # what the power could take, oldest first, and when it is due
+        self._newest_due_s = -math.inf  # of what was written last, though it may be spared by now
+        self._chore_due = False
+        self._closing = False
+        self._wakes_at_s = AWAKE
+        self._gate = threading.Lock()  # open where somebody calls; an event would cost the caller three times as much
         self._descriptor: int | None = None  # of the file, once its folder on the disk has it
         self._thread = threading.Thread(target=self._run, name="disk-sync", daemon=True)
         self._thread.start()
 
-    def written(self) -> None:
-        """There is something new in the file. Safe to call from any thread."""
-        if not self._written.is_set():
-            self._written.set()
+    def written(self, ids: Iterable[int]) -> None:
+        """These are new in the file. Safe to call from any thread."""
+        due_s = time.monotonic() + self._period_s
+        with self._lock:
+            self._at_risk.update(dict.fromkeys(ids, due_s))
+            self._newest_due_s = due_s
+            self._call(due_s)
+
+    def spare(self, ids: Iterable[int]) -> None:
+        """These need not reach the disk any more. Safe to call from any thread."""
+        with self._lock:
+            for id in ids:
+                self._at_risk.pop(id, None)
+
+    def do_chore(self) -> None:
+        """Have the chore done now. Safe to call from any thread."""
+        with self._lock:
+            self._chore_due = True
+            self._call(0.0)
 
     def close(self) -> None:
-        """Return when all that was written is on the disk."""
-        self._closing.set()
-        self._written.set()
+        """Return when all that was written is spared or on the disk."""
+        with self._lock:
+            self._closing = True
+            self._call(0.0)
         self._thread.join()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _run(self) -> None:
-        due_s = time.monotonic()
-        while not self._closing.is_set():  # also after a wait: what `close` has set may be cleared with the rest
-            self._written.wait()
-            if self._closing.wait(max(0.0, due_s - time.monotonic())):
-                break
-            due_s = time.monotonic() + self._period_s
-            self._written.clear()  # before the disk is asked: what is written from now on is for the next time
-            self._sync()
-        self._sync()
+    def _call(self, due_s: float) -> None:
+        """Wake the thread, if it would sleep for longer. The caller holds the lock."""
+        if due_s < self._wakes_at_s:
+            self._wakes_at_s = AWAKE  # or will be: nobody opens the gate twice
+            self._gate.release()
 
-    def _sync(self) -> None:
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._wakes_at_s = AWAKE
+                self._gate.acquire(blocking=False)  # closed again, also where it was opened when the time was just up
+                now_s, due_s = time.monotonic(), self._due_s()
+                closing, chore_due, self._chore_due = self._closing, self._chore_due, False
+                visit_due = bool(self._at_risk) and (closing or due_s <= now_s)
+                if not (closing or chore_due or visit_due):
+                    # Decided under the lock: what comes from here on is due later than this, or opens the gate.
+                    self._wakes_at_s = due_s
+            if visit_due:
+                self._visit()
+            if closing:
+                return
+            if chore_due:
+                self._chore()
+            elif not visit_due:
+                self._gate.acquire(timeout=-1 if due_s == math.inf else max(0.0, due_s - now_s))
+
+    def _due_s(self) -> float:
+        """When to look next; the caller holds the lock."""
+        oldest_due_s = next(iter(self._at_risk.values()), None)
+        if oldest_due_s is not None:
+            return oldest_due_s
+        # Though all is spared: a sleep that ends by itself costs less than being woken by the next write, and nothing
+        # that is written from now on is due before.
+        return self._newest_due_s if self._newest_due_s > time.monotonic() else math.inf
+
+    def _visit(self) -> None:
+        with self._lock:  # before the disk is asked: what is written from now on is for the next time
+            for_now, self._at_risk = self._at_risk, {}
         try:
             if self._descriptor is None:
                 self._descriptor = self._entered()
@@ -67,6 +121,9 @@ class DiskSync:
         except OSError as error:
             # It is in the file all the same; a disk that does not work makes the next write fail.
             self._log.warning("sync", f"{self._path} does not get to the disk: {error.strerror or error}")
+            again_s = time.monotonic() + self._period_s
+            with self._lock:
+                self._at_risk = dict.fromkeys(for_now, again_s) | self._at_risk
 
     def _entered(self) -> int:
         """The file, open, after its folder has reached the disk."""

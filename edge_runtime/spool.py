@@ -1,10 +1,12 @@
 """The message store on disk: what was found is written here before it is sent, and deleted when the broker has it.
 
 SQLite in WAL mode. `put` commits one transaction a frame. When it returns, the frame is in the file, where it outlives
-the process; up to a twentieth of a second later it is on the disk, where it outlives the power, together with the
-frames around it: no frame waits for the disk. Deleting what the broker has acknowledged mostly rides along in the next
-put; a deletion lost in a power cut sends the message once more, and consumers deduplicate by uuid. Bounded by bytes and
-by age: dead letters go first, then telemetry, then detections, each from the oldest on, and every drop is counted.
+the process. A twentieth of a second later it goes to the disk, where it outlives the power, together with the frames
+around it, unless the broker has acknowledged all of it by then: frames do not wait for the disk. (One in a hundred
+does, for a single page, where SQLite begins its log anew.) Deleting what the broker has acknowledged mostly rides along
+in the next put; a deletion lost in a power cut sends the message once more, and consumers deduplicate by uuid. Bounded
+by bytes and by age: dead letters go first, then telemetry, then detections, each from the oldest on, and every drop is
+counted.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from edge_runtime.delivered_rows import DeliveredRows
 from edge_runtime.disk_sync import DiskSync
 from edge_runtime.fresh_rows import FreshRows
 from edge_runtime.spool_file import SpoolFile, translated
+from edge_runtime.spool_log import SpoolLog
 from edge_runtime.spool_row import Message, Priority, Row
 from fissura.transaction import transaction
 
@@ -76,26 +79,28 @@ class Spool:
         SpoolError: another process uses it, or the disk does not let us.
 
     Attributes:
-        delivered: rows that the broker has; the next `put` deletes them, or `tidy`.
+        delivered: rows that were `acknowledged` and are still in the file.
     """
 
     def __init__(self, path: Path, limits: SpoolLimits | None = None) -> None:
         self.path = path
         self.limits = limits or SpoolLimits()
         self._file = SpoolFile(path)
-        # A connection each for what is put and what is sent, so that in Python neither waits for the other's disk.
-        self._putting = self._file.connect()
-        self._sending = self._file.connect()
-        self._put_lock = threading.Lock()
-        self._send_lock = threading.Lock()
+        # A connection each for what is written and what is read, so that a long answer keeps no frame waiting.
+        self._writing = self._file.connect()
+        self._reading = self._file.connect()
+        self._folding = self._file.connect()
+        self._write_lock = threading.Lock()
+        self._read_lock = threading.Lock()
         self._fresh = FreshRows()
         self.delivered = DeliveredRows()
         self._dropped: Counter[str] = Counter()
         self._next_expiry_s = 0.0
-        with translated(path), transaction(self._putting) as database:
+        with translated(path), transaction(self._writing) as database:
             last_chance = max(0, self.limits.max_attempts - 1)
             database.execute("UPDATE outbox SET dead = 0, attempts = ? WHERE dead = 1", (last_chance,))
-        self._sync = DiskSync(self._file.log, SYNC_PERIOD_S)
+        self._log = SpoolLog(self._file.log, self._folding, self._write_lock)
+        self._sync = DiskSync(self._file.log, SYNC_PERIOD_S, self._log.fold)
 
     def put(self, messages: Sequence[Message]) -> None:
         """Store messages in one transaction; makes room where the bounds ask for it.
@@ -109,9 +114,9 @@ class Spool:
             (m.uuid, m.topic, m.qos, int(m.retain), m.payload, int(m.priority), m.size_bytes, now_s, boot, boot_s)
             for m in messages
         ]
-        with translated(self.path), self._put_lock:
+        with translated(self.path), self._write_lock:
             delivered = self.delivered.ids()
-            with transaction(self._putting) as database:
+            with transaction(self._writing) as database:
                 _delete(database, delivered)
                 database.executemany(
                     "INSERT INTO outbox (uuid, topic, qos, retain, payload, priority, size, created_s, boot, boot_s)"
@@ -122,13 +127,15 @@ class Spool:
                 lost = None
                 if boot_s >= self._next_expiry_s or size > self.limits.max_bytes:
                     lost = self._expire(database, now_s, boot_s) + self._make_room(database)
-            self._sync.written()
+            # One connection inserts, in one transaction: the ids follow one another.
+            ids = range(last - len(messages) + 1, last + 1)
+            self._sync.written(ids)
+            self._wrote(sum(row[6] for row in rows))
             self.delivered.gone(delivered)
             if lost:
                 self._dropped += lost
                 self._fresh.forget()
-            # One connection inserts, in one transaction: the ids follow one another.
-            self._fresh.add([Row(last - len(messages) + 1 + n, message, 0) for n, message in enumerate(messages)])
+            self._fresh.add([Row(id, message, 0) for id, message in zip(ids, messages, strict=True)])
 
     def take(self, limit: int, *, skip_ids: Collection[int] = (), skip_topics: Collection[str] = ()) -> list[Row]:
         """The rows to be sent next; they stay in the spool.
@@ -138,7 +145,7 @@ class Spool:
             skip_ids: rows to leave out, such as those on their way.
             skip_topics: topics to leave out.
         """
-        with translated(self.path), self._send_lock:
+        with translated(self.path), self._read_lock:
             return self._select(limit, skip_ids, skip_topics)
 
     def advance(
@@ -157,7 +164,7 @@ class Spool:
             return fresh
         # Asked before the snapshot is taken: what is off the disk by then does no harm, what is on it must be known.
         skip_ids = (*on_their_way, *self.delivered.ids())
-        with translated(self.path), self._send_lock, _snapshot(self._sending) as database:
+        with translated(self.path), self._read_lock, _snapshot(self._reading) as database:
             # Before the rows: what is put after it is in the memory.
             newest = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
             rows = self._select(limit, skip_ids, skip_topics)
@@ -171,16 +178,22 @@ class Spool:
 
     def waiting(self, ids: Collection[int]) -> set[int]:
         """Those of the rows that still wait to be sent: not deleted, dropped or dead letters."""
-        with translated(self.path), self._send_lock:
+        with translated(self.path), self._read_lock:
             # The plus keeps SQLite from searching by `dead`, which is to read all that waits.
             query = f"SELECT id FROM outbox WHERE +dead = 0 AND id IN ({_marks(ids)})"
-            return {id for (id,) in self._sending.execute(query, tuple(ids))}
+            return {id for (id,) in self._reading.execute(query, tuple(ids))}
+
+    def acknowledged(self, ids: Collection[int]) -> None:
+        """The broker has these rows: they need not reach the disk, and the next `put` deletes them, or `tidy`."""
+        self._sync.spare(ids)
+        self.delivered.add(ids)
 
     def delete(self, ids: Collection[int]) -> None:
-        """The broker has these rows."""
-        with translated(self.path), self._send_lock:
-            with transaction(self._sending) as database:
+        """Take these rows out."""
+        with translated(self.path), self._write_lock:
+            with transaction(self._writing) as database:
                 _delete(database, ids)
+            self._wrote(0)
             self.delivered.gone(ids)
 
     def tidy(self) -> None:
@@ -198,18 +211,20 @@ class Spool:
         Returns:
             Whether it is a dead letter now.
         """
-        with translated(self.path), self._send_lock, transaction(self._sending) as database:
-            database.execute("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?", (row.id,))
-            dead = database.execute(
-                "UPDATE outbox SET dead = 1 WHERE id = ? AND (? OR attempts >= ?)",
-                (row.id, for_good, self.limits.max_attempts),
-            )
+        with translated(self.path), self._write_lock:
+            with transaction(self._writing) as database:
+                database.execute("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?", (row.id,))
+                dead = database.execute(
+                    "UPDATE outbox SET dead = 1 WHERE id = ? AND (? OR attempts >= ?)",
+                    (row.id, for_good, self.limits.max_attempts),
+                )
+            self._wrote(0)
             return dead.rowcount > 0
 
     def stats(self) -> SpoolStats:
         """What it holds and has lost."""
         ids = self.delivered.ids()  # before the snapshot: of those that have left it, none is counted
-        with translated(self.path), self._send_lock, _snapshot(self._sending) as database:
+        with translated(self.path), self._read_lock, _snapshot(self._reading) as database:
             (size,) = database.execute("SELECT bytes FROM total").fetchone()
             rows, dead = database.execute("SELECT COUNT(*), COALESCE(SUM(dead), 0) FROM outbox").fetchone()
             delivered = f"SELECT COUNT(*), COALESCE(SUM(size), 0) FROM outbox WHERE id IN ({_marks(ids)})"
@@ -218,17 +233,23 @@ class Spool:
 
     def empty(self) -> bool:
         """Whether nothing waits to be sent."""
-        with translated(self.path), self._send_lock:
-            (waiting,) = self._sending.execute("SELECT EXISTS (SELECT 1 FROM outbox WHERE dead = 0)").fetchone()
+        with translated(self.path), self._read_lock:
+            (waiting,) = self._reading.execute("SELECT EXISTS (SELECT 1 FROM outbox WHERE dead = 0)").fetchone()
         return not waiting
 
     def close(self) -> None:
         """Close the file; what is unsent stays in it."""
-        with self._put_lock, self._send_lock:
-            self._sync.close()
-            self._putting.close()
-            self._sending.close()
+        self._sync.close()  # first: its thread may wait for the lock
+        with self._write_lock, self._read_lock:
+            self._folding.close()
+            self._reading.close()
+            self._writing.close()
             self._file.close()
+
+    def _wrote(self, bytes: int) -> None:
+        """A transaction has been committed that put so many bytes. The caller holds the lock."""
+        if self._log.wrote(bytes):
+            self._sync.do_chore()
 
     def _select(self, limit: int, skip_ids: Collection[int], skip_topics: Collection[str]) -> list[Row]:
         select = (
@@ -241,10 +262,10 @@ class Spool:
             for topic in self._topics():
                 if topic not in skip_topics:
                     words = (*skip_ids, topic, limit)
-                    found += self._sending.execute(f"{select} AND topic = ? {order}", words).fetchall()
+                    found += self._reading.execute(f"{select} AND topic = ? {order}", words).fetchall()
             found = sorted(found)[:limit]
         else:
-            found = self._sending.execute(f"{select} {order}", (*skip_ids, limit)).fetchall()
+            found = self._reading.execute(f"{select} {order}", (*skip_ids, limit)).fetchall()
         return [
             Row(id, Message(uuid, topic, payload, qos, bool(retain), Priority(priority)), attempts)
             for priority, id, uuid, topic, payload, qos, retain, attempts in found
@@ -254,7 +275,7 @@ class Spool:
         """Topics of the rows that wait to be sent, a look-up in the index each."""
         topic = ""
         query = "SELECT MIN(topic) FROM outbox WHERE dead = 0 AND topic > ?"
-        while (topic := self._sending.execute(query, (topic,)).fetchone()[0]) is not None:
+        while (topic := self._reading.execute(query, (topic,)).fetchone()[0]) is not None:
             yield topic
 
     def _expire(self, database: sqlite3.Connection, now_s: float, boot_s: float) -> Counter[str]:

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+from edge_runtime.spool_log import PAGE_BYTES, TOO_LONG_PAGES
 from fissura.errors import SpoolError
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,10 @@ class SpoolFile:
         return self.path.with_name(f"{self.path.name}-wal")
 
     def connect(self) -> sqlite3.Connection:
-        """A connection in autocommit mode; a commit does not wait for the disk, but no power cut damages the file."""
+        """A connection in autocommit mode; a commit does not wait for the disk, but no power cut damages the file.
+
+        Nor does a commit fold the log into the file: `SpoolLog` does.
+        """
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -94,6 +98,11 @@ class SpoolFile:
                     fix="choose another path with --spool",
                 )
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            # Some builds of SQLite overwrite what is deleted with zeros: as much to write once more.
+            connection.execute("PRAGMA secure_delete = OFF")
+            # A log that once had to grow longer is cut when it begins anew.
+            connection.execute(f"PRAGMA journal_size_limit = {TOO_LONG_PAGES * PAGE_BYTES}")
         except BaseException:
             connection.close()
             raise

@@ -115,19 +115,24 @@ class Outgoing:
 
     def settle(self, answers: Sequence[Acknowledged]) -> None:
         """Take the broker's answers."""
-        for answer in answers:
-            row = self._in_flight.pop(answer.mid, None)
-            if row is None:
-                continue
-            self._suspects.discard(row.id)
-            if answer.code >= FAILURE:
-                self._refuse(row, answer)
-                continue
-            self._paused.pop(row.message.topic, None)
-            self._spool.delivered.add(row.id)
-            self.acknowledged += 1
-            self.acknowledged_detections += row.message.priority is Priority.DETECTION
-            self._delivered(row.message.uuid, answer.at_ns)
+        delivered: list[int] = []
+        try:
+            for answer in answers:
+                row = self._in_flight.pop(answer.mid, None)
+                if row is None:
+                    continue
+                self._suspects.discard(row.id)
+                if answer.code >= FAILURE:
+                    self._refuse(row, answer)
+                    continue
+                self._paused.pop(row.message.topic, None)
+                delivered.append(row.id)
+                self.acknowledged += 1
+                self.acknowledged_detections += row.message.priority is Priority.DETECTION
+                self._delivered(row.message.uuid, answer.at_ns)
+        finally:  # also where a refusal cannot be noted: what the broker has is not sent again
+            if delivered:
+                self._spool.acknowledged(delivered)
         waiting = len(self._spool.delivered)
         if waiting >= DELETED_TOGETHER or (waiting and self._deletion_due_s() <= 0):
             self.tidy()

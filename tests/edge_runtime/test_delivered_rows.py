@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,6 +11,7 @@ from edge_runtime.delivered_rows import DeliveredRows
 from edge_runtime.spool import Spool, SpoolLimits
 from edge_runtime.spool_row import Message
 from fissura.errors import SpoolError
+from tests.mosquitto import wait_until
 
 
 def _messages(count: int) -> list[Message]:
@@ -20,7 +23,7 @@ def test_delivered_rows_are_not_given_out_again_and_leave_with_the_next_put(tmp_
     messages = _messages(3)
     spool.put(messages)
     for row in spool.advance(2):
-        spool.delivered.add(row.id)
+        spool.acknowledged([row.id])
     spool.rewind()
     assert [row.message for row in spool.advance(9)] == messages[2:]
     waiting = spool.stats()  # the others are in the file, but wait for nothing
@@ -36,7 +39,7 @@ def test_without_a_put_they_are_deleted_by_tidy(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "s.sqlite")
     spool.put(_messages(2))
     for row in spool.advance(2):
-        spool.delivered.add(row.id)
+        spool.acknowledged([row.id])
     spool.tidy()
     assert spool.empty()
     assert len(spool.delivered) == 0
@@ -47,7 +50,7 @@ def test_a_put_that_fails_deletes_nothing_and_remembers(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "s.sqlite")
     spool.put(_messages(1))
     (row,) = spool.advance(1)
-    spool.delivered.add(row.id)
+    spool.acknowledged([row.id])
     with pytest.raises(SpoolError):
         spool.put([Message(None, "t", b"")])  # type: ignore[arg-type]
     assert [left.id for left in spool.take(9)] == [row.id]
@@ -60,7 +63,7 @@ def test_what_is_delivered_makes_room_before_anything_is_dropped(tmp_path: Path)
     spool = Spool(tmp_path / "s.sqlite", SpoolLimits(max_bytes=4 * messages[0].size_bytes))
     spool.put(messages)
     for row in spool.advance(2):
-        spool.delivered.add(row.id)
+        spool.acknowledged([row.id])
     new = _messages(2)
     spool.put(new)
     assert spool.stats().dropped == {}
@@ -70,9 +73,9 @@ def test_what_is_delivered_makes_room_before_anything_is_dropped(tmp_path: Path)
 
 def test_the_wait_begins_with_the_first_row_and_again_when_some_are_gone() -> None:
     delivered = DeliveredRows()
-    delivered.add(1)
+    delivered.add([1])
     waited_s = delivered.waiting_s()
-    delivered.add(2)
+    delivered.add([2])
     assert delivered.waiting_s() >= waited_s
     delivered.gone([1, 7])
     assert delivered.ids() == (2,)
@@ -84,6 +87,24 @@ def test_a_delivered_row_that_was_dropped_meanwhile_is_not_taken_from_those_that
     spool.put(messages[:2])
     (oldest,) = spool.advance(1)
     spool.put(messages[2:])  # no room: the older ones are dropped
-    spool.delivered.add(oldest.id)
+    spool.acknowledged([oldest.id])
     assert (spool.stats().rows, spool.stats().bytes) == (2, 2 * messages[0].size_bytes)
+    spool.close()
+
+
+def test_what_the_broker_has_at_once_is_spared_the_disk_and_what_it_has_not_reaches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", visits.append)
+    monkeypatch.setattr("edge_runtime.spool.SYNC_PERIOD_S", 1.0)
+    spool = Spool(tmp_path / "s.sqlite")
+    for _ in range(30):
+        spool.put(_messages(8))
+        spool.acknowledged([row.id for row in spool.advance(20)])
+    assert wait_until(lambda: spool._sync._wakes_at_s == math.inf)  # it has looked, and rests
+    assert visits == []
+    spool.put(_messages(8))
+    spool.acknowledged([row.id for row in spool.advance(7)])
+    assert wait_until(lambda: len(visits) == 2)  # the folder and the log
     spool.close()

@@ -175,7 +175,7 @@ def test_a_spool_of_an_earlier_version_gets_the_index(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("DROP INDEX outbox_topic")
     spool = Spool(path)
-    assert spool._sending.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox_topic'").fetchone()
+    assert spool._reading.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox_topic'").fetchone()
     spool.close()
 
 
@@ -190,7 +190,7 @@ def test_passing_over_a_topic_does_not_read_the_whole_spool(tmp_path: Path) -> N
         ticks += 1
         return 0
 
-    spool._sending.set_progress_handler(tick, 100)  # steps of SQLite's machine
+    spool._reading.set_progress_handler(tick, 100)  # steps of SQLite's machine
     for skip, left in ((["refused"], ["zebra", "other"]), (["refused", "other", "zebra"], [])):
         assert [row.message.topic for row in spool.take(20, skip_topics=skip)] == left
     assert len(rows := spool.take(20)) == 20
@@ -264,12 +264,12 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_raises_and_leaves_the_spool_usable(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "s.sqlite")
     spool.put([_message()])
-    (pages,) = spool._putting.execute("PRAGMA page_count").fetchone()
-    spool._putting.execute(f"PRAGMA max_page_count = {pages}")  # SQLite reports it as a full disk
+    (pages,) = spool._writing.execute("PRAGMA page_count").fetchone()
+    spool._writing.execute(f"PRAGMA max_page_count = {pages}")  # SQLite reports it as a full disk
     with pytest.raises(SpoolError, match="full") as caught:
         spool.put([_message(100_000)])
     assert "free some space" in caught.value.fix
-    spool._putting.execute("PRAGMA max_page_count = 1000000")
+    spool._writing.execute("PRAGMA max_page_count = 1000000")
     spool.put([_message(100_000)])
     assert spool.stats().rows == 2
     spool.close()

@@ -13,6 +13,7 @@ from edge_runtime.mqtt.events import Acknowledged
 from edge_runtime.mqtt.outgoing import Outgoing
 from edge_runtime.spool import Spool, SpoolLimits
 from edge_runtime.spool_row import Message
+from fissura.errors import SpoolError
 
 
 def _message(size: int = 10) -> Message:
@@ -141,4 +142,21 @@ def test_every_delivery_is_told_with_its_time(tmp_path: Path) -> None:
     _send(outgoing)
     outgoing.settle([Acknowledged(1, 0, "", 42), Acknowledged(2, 0x97, "quota", 43)])
     assert told == [(message.uuid, 42)]
+    spool.close()
+
+
+def test_what_the_broker_has_is_known_also_where_a_refusal_cannot_be_noted(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s.sqlite")
+    with closing(sqlite3.connect(spool.path)) as database:
+        full = "SELECT RAISE(ABORT, 'database or disk is full')"
+        database.execute(f"CREATE TRIGGER full BEFORE UPDATE OF attempts ON outbox BEGIN {full}; END")
+    outgoing = Outgoing(spool)
+    messages = [_message(), _message()]
+    spool.put(messages)
+    outgoing.opened(None, None)
+    _send(outgoing)
+    with pytest.raises(SpoolError):
+        outgoing.settle([Acknowledged(1, 0, "", 0), Acknowledged(2, 0x87, "not authorized", 0)])
+    spool.rewind()
+    assert [row.message.uuid for row in spool.advance(9)] == [messages[1].uuid]
     spool.close()

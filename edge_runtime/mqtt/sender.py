@@ -37,6 +37,7 @@ LONGEST_RETRY_S = 30.0
 FAREWELL_TIMEOUT_S = 2.0
 assert TELEMETRY.max_rate_hz is not None
 HEARTBEAT_S = 1.0 / TELEMETRY.max_rate_hz
+RIDE_ALONG_S = 0.25  # a due heartbeat waits so long for a frame's messages: it wakes nobody then, and shares their way
 OFFLINE_HEARTBEAT_S = 60.0  # nobody listens: enough to tell afterwards how it went
 JOIN_TIMEOUT_S = 8.0
 
@@ -337,7 +338,7 @@ class Sender:
 
     def _patience_s(self) -> float:
         due_s = self.outgoing.next_due_s()
-        heartbeat_s = self._next_heartbeat - time.monotonic()
+        heartbeat_s = self._next_heartbeat + RIDE_ALONG_S - time.monotonic()
         return heartbeat_s if due_s is None else min(due_s, heartbeat_s)
 
     def _heartbeat(self, period_s: float) -> None:

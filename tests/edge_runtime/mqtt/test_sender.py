@@ -220,6 +220,15 @@ def test_heartbeats_come_once_a_second_at_most(tmp_path: Path, broker: LocalBrok
     subscriber.close()
 
 
+def test_heartbeats_come_where_no_message_takes_them_along(tmp_path: Path, broker: LocalBroker) -> None:
+    subscriber = Subscriber(broker.port)
+    bench = Bench(tmp_path, _endpoint(broker.port))
+    bench.sender.start()
+    assert wait_until(lambda: len(subscriber.of("telemetry")) >= 3)
+    bench.close()
+    subscriber.close()
+
+
 class Greeter:
     """A listener that welcomes every client and then hangs up."""
 

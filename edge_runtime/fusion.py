@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edge_runtime.registration import RegistrationConfig, Transform, View, register, view_of
+from edge_runtime.registration import Motion, Transform
 from fissura.config import Config
 from fissura.errors import ModelShapeError
 from fissura.imaging.hysteresis import crack_pixels
-from fissura.imaging.images import Mask, RgbImage
+from fissura.imaging.images import Mask
 
 Map = NDArray[np.float32]
 
@@ -43,7 +43,6 @@ class FusionConfig(Config):
 
     frames: int = Field(4, ge=2, le=MOST_FRAMES, description="after so many, a frame's evidence has faded to 1/e")
     most_evidence: float = Field(3.0, gt=0, le=10, description="log-odds that one frame may add or take, per pixel")
-    registration: RegistrationConfig = RegistrationConfig()
 
     @property
     def decay(self) -> float:
@@ -134,39 +133,35 @@ class EvidenceMap:
 
 
 class TemporalFusion:
-    """Registers each frame with the one before and adds up what they say.
+    """Adds up what the frames of a camera say.
 
-    A frame that cannot be registered stands alone, and the memory starts with it.
+    A frame whose motion is not known stands alone, and the memory starts with it.
 
     Args:
         config: see `FusionConfig`.
         scale: map pixels per camera pixel along each axis.
-
-    Attributes:
-        joined: frames that were added to those before.
-        alone: frames that stood alone.
     """
 
     def __init__(self, config: FusionConfig, scale: int = 1) -> None:
-        self._config, self.scale = config, scale
+        self.scale = scale
         self._map = EvidenceMap(config, scale)
-        self._before: View | None = None
-        self.joined = self.alone = 0
 
     def update(
         self,
-        frame: RgbImage,
+        size: tuple[int, int],
         probability: Map,
         threshold: float,
+        motion: Motion | None,
         keep: Mask | None = None,
         low_threshold: float | None = None,
     ) -> Map:
         """Take up one frame.
 
         Args:
-            frame: (H, W, 3) uint8 RGB.
+            size: height and width of the camera frame, pixels.
             probability: (H * scale, W * scale) float32, 0 to 1, of this frame.
             threshold: pixels at and above it are crack.
+            motion: from the frame that was taken up before into this one; None: not known.
             keep: (H, W) bool, what belongs to the ground; None: all of the frame.
             low_threshold: of hysteresis, not above the threshold; None: the threshold alone decides.
 
@@ -177,26 +172,17 @@ class TemporalFusion:
         Raises:
             ModelShapeError: the map has another size than the frame times the scale.
         """
-        height, width = frame.shape[:2]
+        height, width = size
         if probability.shape != (height * self.scale, width * self.scale):
             raise ModelShapeError(
                 f"the probability map has the shape {probability.shape}",
                 expected=f"{self.scale} times the frame's, {height} x {width}",
             )
-        now = view_of(frame, keep)
-        motion = None if self._before is None else register(self._before, now, self._config.registration)
-        self._before = now
-        self.joined, self.alone = self.joined + (motion is not None), self.alone + (motion is None)
         where = None if keep is None else keep.repeat(self.scale, 0).repeat(self.scale, 1)
         if low_threshold is not None:
             crack = crack_pixels(probability, threshold, low_threshold, where)
             probability = np.where(crack, np.fmax(probability, np.float32(threshold)), probability)
         return self._map.add(probability, threshold, None if motion is None else motion.transform, where)
-
-    def reset(self) -> None:
-        """Forget all frames."""
-        self._map = EvidenceMap(self._config, self.scale)
-        self._before = None
 
 
 def _probability_of(evidence: Map, threshold: np.float32) -> Map:

@@ -11,32 +11,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.arrivals import Arrivals
 from edge_runtime.budget import FrameBudget
 from edge_runtime.camera import Camera, check_names
 from edge_runtime.counters import Counters
-from edge_runtime.detections import detections_of
+from edge_runtime.crack_finder import CrackFinder
 from edge_runtime.engine_thread import EngineThread
-from edge_runtime.frame import Frame
-from edge_runtime.fusion import FusionConfig, TemporalFusion
+from edge_runtime.error_words import in_words
 from edge_runtime.latest import Latest
 from edge_runtime.model import Model
-from edge_runtime.position.position_source import PositionSource
+from edge_runtime.outputs import Outputs
 from edge_runtime.ratelimit import RateLimitedLog
 from edge_runtime.reader import Reader, keep_all
 from edge_runtime.sinks.sink import Deadline, Sink
 from edge_runtime.stages import StageTimes
 from edge_runtime.stream import Inferred, Stream
 from edge_runtime.tap import Finished, Tap
+from edge_runtime.task import Task
 from fissura.errors import EngineError, FissuraError, SinkError, SourceError
-from fissura.imaging.decode import MIN_LENGTH_PX, find_cracks
-from fissura.imaging.implementation import fastest
-from fissura.messages import Detection
 
 logger = logging.getLogger(__name__)
 
@@ -44,25 +37,6 @@ POLL_S = 0.25  # how soon a signal is noticed while no frame comes
 READER_TIMEOUT_S = 2.0
 ENGINE_PATIENCE_S = 30.0  # for the frame in hand at the end, and five times what a frame takes where that is more
 PROGRESS_S = 10.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """What to look for, and what to say about it.
-
-    Attributes:
-        serial: of the device.
-        mission_id: of the run.
-        min_length_px: shorter cracks are left out; camera-frame pixels.
-        fusion: how successive frames are fused; None: each stands alone.
-        position: tells where the camera is; None: nobody knows.
-    """
-
-    serial: str
-    mission_id: str
-    min_length_px: float = MIN_LENGTH_PX
-    fusion: FusionConfig | None = None
-    position: PositionSource | None = None
 
 
 class Pipeline:
@@ -102,12 +76,12 @@ class Pipeline:
         check_names(cameras)
         self._model = model
         self._thread = thread
-        self._sinks = sinks
+        self._outputs = Outputs(sinks, counters, times)
+        self._finder = CrackFinder(task, times)
         self._task = task
         self._counters = counters
         self._times = times
         self._budget = budget
-        self._implementation = fastest()  # now, since it may have to be compiled
         self._paused = threading.Event()
         self._arrivals = Arrivals(cameras)
         self._readers = [
@@ -116,12 +90,8 @@ class Pipeline:
         ]
         self._cameras = cameras
         self._stream = Stream(self._arrivals, thread, lambda: self._model, times, budget, self._paused)
-        self._fusions: dict[str, TemporalFusion] = {}
         self._log = RateLimitedLog(logger)
         self._last_error: Exception | None = None
-        # By output, and whether the frame had a crack: what became of the frames that the output was given.
-        self._taken: set[tuple[Sink, bool]] = set()
-        self._refused: dict[tuple[Sink, bool], Exception] = {}
         self._next_progress_s = time.monotonic() + PROGRESS_S
         self._stopping = False
         self._hurried = False
@@ -157,7 +127,7 @@ class Pipeline:
         self._stream.check()
         if not self._stopping:
             self._check_outcome(sources_ended=done != max_frames)
-        self._check_outputs()
+        self._outputs.check()
 
     def stop(self) -> None:
         """End after the frames in hand. May be called from a signal handler or another thread."""
@@ -230,10 +200,8 @@ class Pipeline:
         for camera, reader in zip(self._cameras, self._readers, strict=True):
             if not reader.join(max(0.0, limit_s - time.monotonic())):
                 self.hung.append(camera)
-        if self._fusions:
-            joined = sum(fusion.joined for fusion in self._fusions.values())
-            alone = sum(fusion.alone for fusion in self._fusions.values())
-            logger.info("fused %d frames, %d stood alone", joined, alone)
+        if self._task.fusion is not None:
+            logger.info("fused %d frames, %d stood alone", *self._finder.registered())
 
     def _report_progress(self) -> None:
         now = time.monotonic()
@@ -249,11 +217,11 @@ class Pipeline:
         try:
             if inferred.error is not None:
                 raise inferred.error
-            self._detect(inferred)
+            self._look(inferred)
         except Exception as error:
             self._last_error = error
             self._counters.dropped("failed", source=inferred.camera.name)
-            self._log.warning("failed", f"frame {frame.sequence} {frame.name or ''} failed: {_words(error)}")
+            self._log.warning("failed", f"frame {frame.sequence} {frame.name or ''} failed: {in_words(error)}")
         else:
             milliseconds = (time.perf_counter_ns() - inferred.began_ns) / 1e6
             self._times.add("frame", milliseconds)
@@ -267,60 +235,13 @@ class Pipeline:
         finally:
             self._stream.done(inferred)
 
-    def _detect(self, inferred: Inferred) -> None:
-        frame, camera, model = inferred.frame, inferred.camera, inferred.model
-        probability = inferred.probability
-        assert probability is not None  # or there is an error
-        keep = camera.region.for_frame(*frame.image.shape[:2]) if camera.region else None
+    def _look(self, inferred: Inferred) -> None:
         if inferred.tiles is not None:
             self._counters.tiles_done(inferred.tiles.proposed, inferred.tiles.refined)
-        low_threshold = model.low_threshold
-        if self._task.fusion is not None:
-            with self._times.measure("fuse"):
-                probability = self._fusion_of(camera, model, self._task.fusion).update(
-                    frame.image, probability, model.stamp.threshold, keep, low_threshold=low_threshold
-                )
-            low_threshold = None  # the fused map has it in it
-        with self._times.measure("decode"):
-            cracks = find_cracks(
-                probability,
-                threshold=model.stamp.threshold,
-                low_threshold=low_threshold,
-                temperature=model.inference.temperature,
-                scale=model.inference.scale,
-                gsd_mm_per_px=frame.gsd_mm_per_px,
-                min_length_px=self._task.min_length_px,
-                keep=keep,
-                implementation=self._implementation,
-            )
-            position = None if self._task.position is None else self._task.position.at(frame)
-            detections = detections_of(frame, cracks, model.stamp, self._task.serial, self._task.mission_id, position)
-        self._counters.frame_done(len(detections), camera.name)
-        self.latest.put(camera.name, frame, detections, probability)
-        for sink in self._sinks:
-            self._give(sink, frame, detections, probability)
-
-    def _fusion_of(self, camera: Camera, model: Model, config: FusionConfig) -> TemporalFusion:
-        """The memory of a camera; a model of another scale begins with an empty one."""
-        fusion = self._fusions.get(camera.name)
-        if fusion is None or fusion.scale != model.inference.scale:
-            fusion = self._fusions[camera.name] = TemporalFusion(config, model.inference.scale)
-        return fusion
-
-    def _give(
-        self, sink: Sink, frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]
-    ) -> None:
-        """One output that fails must not keep the others from theirs."""
-        try:
-            with self._times.measure(sink.stage):
-                sink.put(frame, detections, probability)
-            self._taken.add((sink, bool(detections)))
-        except Exception as error:
-            self._refused[sink, bool(detections)] = error
-            self._counters.sink_failed(sink.stage)
-            self._log.warning(
-                f"sink {sink.stage}", f"frame {frame.sequence} did not reach {sink.stage}: {_words(error)}"
-            )
+        found = self._finder.find(inferred)
+        self._counters.frame_done(len(found.seen), inferred.camera.name)
+        self.latest.put(inferred.camera.name, found.frame, found.seen, found.probability)
+        self._outputs.give(found)
 
     def _check_outcome(self, *, sources_ended: bool) -> None:
         failures = [reader.failure for reader in self._readers if reader.failure is not None]
@@ -331,29 +252,11 @@ class Pipeline:
         if self._last_error is not None:
             if isinstance(self._last_error, FissuraError):
                 raise self._last_error
-            raise EngineError(f"no frame could be processed: {_words(self._last_error)}") from self._last_error
+            raise EngineError(f"no frame could be processed: {in_words(self._last_error)}") from self._last_error
         for reader in self._readers:
             if reader.last_unreadable is not None:
                 raise SourceError(f"no frame could be read; the last: {reader.last_unreadable.found}")
         raise SourceError("the source ended before its first frame")
-
-    def _check_outputs(self) -> None:
-        """An output that lost all it was for is an error, also where the others have it."""
-        # Most outputs pass over frames without a crack, however broken they are: those tell something only
-        # where there are no others.
-        crack = self._counters.snapshot().detections > 0
-        for sink in self._sinks:
-            error = self._refused.get((sink, crack))
-            if error is None or (sink, crack) in self._taken:
-                continue
-            if isinstance(error, FissuraError):
-                raise error
-            raise SinkError(f"no frame reached {sink.stage}: {_words(error)}") from error
-
-
-def _words(error: Exception) -> str:
-    """An error in one line; one of ours speaks for itself."""
-    return error.found if isinstance(error, FissuraError) else f"{type(error).__name__}: {error}"
 
 
 def run_to_end(

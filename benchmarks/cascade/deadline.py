@@ -29,12 +29,13 @@ from edge_runtime.engine_thread import EngineThread
 from edge_runtime.engines import ENGINES
 from edge_runtime.inference import CASCADE_HALO_PX, CASCADE_TILE_PX, TileOptions, open_inference
 from edge_runtime.model import model_of
-from edge_runtime.pipeline import Pipeline, Task
+from edge_runtime.pipeline import Pipeline
 from edge_runtime.probe import processor
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import SinkContext
 from edge_runtime.sources import open_source
 from edge_runtime.stages import StageTimes, percentiles
+from edge_runtime.task import Task
 from fissura.bundle import load_bundle
 from fissura.errors import EXIT_CODE, FissuraError
 from fissura.files import write_text

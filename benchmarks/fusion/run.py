@@ -218,7 +218,7 @@ def main() -> None:
         "camera": CAMERA.model_dump(),
         "pavement": PAVEMENT.model_dump(),
         "clips": {name: {"clips": len(group), "frames": sum(map(len, group))} for name, group in groups.items()},
-        "fusion": FusionConfig().model_dump(exclude={"frames"}),
+        "fusion": FusionConfig().model_dump(exclude={"frames"}) | {"registration": RegistrationConfig().model_dump()},
         "scores": scored,
         "registration": registered,
         "cpu_ms": costs(),

@@ -14,9 +14,9 @@ from edge_runtime.engine_thread import EngineThread
 from edge_runtime.inference import WHOLE, Mode, offered_modes, open_inference
 from edge_runtime.local_broker import LocalBroker, find_mosquitto
 from edge_runtime.model import Model, model_of
-from edge_runtime.pipeline import Task
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Sink, SinkContext
+from edge_runtime.task import Task
 from edge_runtime.whole_frame import WholeFrame
 from fissura.bundle import Bundle, VariantName
 

@@ -23,11 +23,12 @@ from edge_runtime.engine_thread import EngineThread
 from edge_runtime.inference import Inference, open_inference
 from edge_runtime.model import model_of
 from edge_runtime.mqtt.endpoint import parse_broker
-from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.pipeline import Pipeline, run_to_end
 from edge_runtime.sinks import open_sink
 from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
 from edge_runtime.sources import open_source
 from edge_runtime.stages import StageTimes
+from edge_runtime.task import Task
 from fissura import __version__
 from fissura.bundle import Bundle, load_bundle
 from fissura.errors import UsageError

@@ -25,7 +25,7 @@ from edge_runtime.fusion import FusionConfig
 from edge_runtime.health.monitor import Health
 from edge_runtime.health.outbox import Outbox
 from edge_runtime.masks import read_region
-from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.pipeline import Pipeline, run_to_end
 from edge_runtime.position import open_position
 from edge_runtime.reader import keep_all
 from edge_runtime.registration import RegistrationConfig
@@ -39,6 +39,7 @@ from edge_runtime.sinks.sink import Deadline, Sink, SinkContext
 from edge_runtime.sources import open_source
 from edge_runtime.stages import StageTimes
 from edge_runtime.summary import as_text, summarise
+from edge_runtime.task import Task
 from fissura.errors import FissuraError
 from fissura.topics import check_serial
 
@@ -105,7 +106,9 @@ def _run(config: RunConfig, reread: Callable[[], RunConfig]) -> dict[str, Any]:
             config, model = updating.active.open(config, loader.open)
         sinks, times, counters = list[Sink](), StageTimes(), Counters(camera.name for camera in cameras)
         position = None if config.position is None else stack.enter_context(closing(open_position(config.position)))
-        task = Task(serial, mission, config.min_length, _fusion(config), position)
+        fusion = None if config.fuse is None else FusionConfig(frames=config.fuse)
+        registration = RegistrationConfig(method=config.fuse_by)
+        task = Task(serial, mission, config.min_length, fusion, registration, position)
         outboxes = list[Outbox]()
         health = Health(config.health, counters, times, lambda: control.state(), outboxes)
         stack.callback(health.close)
@@ -188,12 +191,6 @@ def _log_start(config: RunConfig, pipeline: Pipeline, cameras: Sequence[Camera],
         model.inference.scale,
         model.stamp.engine,
     )
-
-
-def _fusion(config: RunConfig) -> FusionConfig | None:
-    if config.fuse is None:
-        return None
-    return FusionConfig(frames=config.fuse, registration=RegistrationConfig(method=config.fuse_by))
 
 
 def _sink_defaults(config: RunConfig) -> dict[str, dict[str, Any]]:

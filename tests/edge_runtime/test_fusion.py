@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from edge_runtime.camera_motion import CameraMotion
 from edge_runtime.fusion import EvidenceMap, FusionConfig, TemporalFusion
+from edge_runtime.registration import RegistrationConfig
 from fissura.errors import ModelShapeError
 from fissura.imaging.hysteresis import crack_pixels
-from fissura.imaging.images import read_rgb
+from fissura.imaging.images import Mask, RgbImage, read_rgb
 from fissura.synth import SynthConfig
 from fissura.synth.flyover import FlyoverConfig, fly
 
@@ -36,6 +38,25 @@ def fuse(clip: Sequence[Map], threshold: float = 0.5, frames: int = 4) -> list[M
     """Successive maps of a camera that stands still."""
     memory = EvidenceMap(FusionConfig(frames=frames))
     return [memory.add(seen, threshold, STILL if index else None) for index, seen in enumerate(clip)]
+
+
+class Fusing:
+    """A camera whose frames are registered and added up, as in a run."""
+
+    def __init__(self, scale: int = 1) -> None:
+        self.motion = CameraMotion(RegistrationConfig())
+        self._fusion = TemporalFusion(FusionConfig(), scale)
+
+    def update(
+        self,
+        image: RgbImage,
+        probability: Map,
+        threshold: float,
+        keep: Mask | None = None,
+        low_threshold: float | None = None,
+    ) -> Map:
+        motion = self.motion.of(image, keep)
+        return self._fusion.update(image.shape[:2], probability, threshold, motion, keep, low_threshold)
 
 
 def crack(width_px: float, at: float, height: int = 40, width: int = 60) -> Map:
@@ -179,39 +200,36 @@ def test_what_is_not_to_be_looked_at_never_enters_the_memory() -> None:
 
 
 def test_pictures_that_have_nothing_to_do_with_each_other_stand_alone() -> None:
-    fusion, rng = TemporalFusion(FusionConfig()), np.random.default_rng(0)
+    camera, rng = Fusing(), np.random.default_rng(0)
     for path in PICTURES:
         picture = read_rgb(path)
         probability = rng.random(picture.shape[:2], np.float32)
-        assert np.array_equal(fusion.update(picture, probability, 0.5), probability)
-    assert (fusion.joined, fusion.alone) == (0, 12)
+        assert np.array_equal(camera.update(picture, probability, 0.5), probability)
+    assert (camera.motion.joined, camera.motion.alone) == (0, 12)
 
 
 def test_a_cut_in_a_flight_starts_the_memory_again() -> None:
     config = FlyoverConfig(width=160, height=120, frames=4, speed_px=7.0)
-    fusion = TemporalFusion(FusionConfig(), scale=2)
+    camera = Fusing(scale=2)
     for index in (0, 1):
         for frame in fly(config, SynthConfig(), 0, index):
             probability = frame.mask.repeat(2, 0).repeat(2, 1).astype(np.float32)
-            fused = fusion.update(frame.image, probability, 0.5)
+            fused = camera.update(frame.image, probability, 0.5)
             assert fused.shape == (240, 320)
-    assert (fusion.joined, fusion.alone) == (6, 2)
-    fusion.reset()
-    assert np.array_equal(fusion.update(frame.image, probability, 0.5), probability)
-    assert fusion.alone == 3
+    assert (camera.motion.joined, camera.motion.alone) == (6, 2)
 
 
 def test_a_flight_is_freed_of_its_distractors_and_keeps_its_cracks() -> None:
     config = FlyoverConfig(width=240, height=180, frames=12, speed_px=8.0, distractors=1.0)
-    fusion, shown, distractors, kept, cracks = TemporalFusion(FusionConfig()), 0, 0, 0, 0
+    camera, shown, distractors, kept, cracks = Fusing(), 0, 0, 0, 0
     for frame in fly(config, SynthConfig(crack_free=0), 2):
         seen = np.where(frame.mask | frame.distractor, 0.95, 0.02).astype(np.float32)
-        fused = fusion.update(frame.image, seen, 0.5) >= 0.5
+        fused = camera.update(frame.image, seen, 0.5) >= 0.5
         old = slice(None, -30)  # what has been in view for some frames; the camera moves downwards
         alone = (frame.distractor & ~frame.mask)[old]
         shown, distractors = shown + int(fused[old][alone].sum()), distractors + int(alone.sum())
         kept, cracks = kept + int(fused[frame.mask].sum()), cracks + int(frame.mask.sum())
-        if fusion.joined == 2:  # a place that was seen but once cannot tell
+        if camera.motion.joined == 2:  # a place that was seen but once cannot tell
             shown = distractors = 0
     assert distractors > 200 and shown < 0.1 * distractors
     assert kept > 0.95 * cracks
@@ -230,14 +248,14 @@ def hysteresis_scene() -> tuple[Map, Map]:
 def test_hysteresis_of_a_camera_that_stands_still_is_that_of_the_frame(scale: int) -> None:
     seen, missed = hysteresis_scene()
     still = read_rgb(PICTURES[0])[: 40 // scale, : 60 // scale]
-    fusion = TemporalFusion(FusionConfig(), scale=scale)
+    camera = Fusing(scale)
     expected = crack_pixels(seen, 0.8, 0.3)
     assert expected.sum() == 2 * 45
     for _ in range(6):
-        fused = fusion.update(still, seen, 0.8, low_threshold=0.3)
+        fused = camera.update(still, seen, 0.8, low_threshold=0.3)
         np.testing.assert_array_equal(fused >= 0.8, expected)
-    assert fusion.joined == 5
-    fused = fusion.update(still, missed, 0.8, low_threshold=0.3)  # the strong part is remembered
+    assert camera.motion.joined == 5
+    fused = camera.update(still, missed, 0.8, low_threshold=0.3)  # the strong part is remembered
     assert (fused >= 0.8)[10:12, 5:20].all() and not (fused >= 0.8)[30:32].any()
 
 
@@ -245,10 +263,10 @@ def test_hysteresis_in_a_fused_map_takes_nothing_from_beyond_the_region() -> Non
     seen, _ = hysteresis_scene()
     keep = np.zeros((40, 60), bool)
     keep[:, 20:] = True  # the faint part alone
-    fused = TemporalFusion(FusionConfig()).update(read_rgb(PICTURES[0])[:40, :60], seen, 0.8, keep, low_threshold=0.3)
+    fused = Fusing().update(read_rgb(PICTURES[0])[:40, :60], seen, 0.8, keep, low_threshold=0.3)
     assert not ((fused >= 0.8) & keep).any()
 
 
 def test_a_map_of_another_size_is_refused() -> None:
     with pytest.raises(ModelShapeError, match=r"\(5, 5\)"):
-        TemporalFusion(FusionConfig(), scale=2).update(np.zeros((5, 5, 3), np.uint8), np.zeros((5, 5), np.float32), 0.5)
+        TemporalFusion(FusionConfig(), scale=2).update((5, 5), np.zeros((5, 5), np.float32), 0.5, None)

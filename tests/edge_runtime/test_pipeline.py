@@ -21,11 +21,12 @@ from edge_runtime.frame import EndOfStream, Frame, Timeout
 from edge_runtime.inference import Inference, open_inference
 from edge_runtime.masks import Region
 from edge_runtime.model import model_of
-from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.pipeline import Pipeline, run_to_end
 from edge_runtime.sinks.sink import Deadline, Sink
 from edge_runtime.slot import Policy
 from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
+from edge_runtime.task import Task
 from fissura.bundle import load_bundle
 from fissura.config import Config
 from fissura.errors import BrokerError, EngineError, FissuraError, ImageError, SinkError, SourceError

@@ -19,9 +19,10 @@ from edge_runtime.engine_thread import EngineThread
 from edge_runtime.frame import Frame
 from edge_runtime.inference import Inference
 from edge_runtime.model import model_of
-from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.pipeline import Pipeline, run_to_end
 from edge_runtime.sinks.sink import Deadline
 from edge_runtime.stages import StageTimes
+from edge_runtime.task import Task
 from fissura.bundle import load_bundle
 from fissura.errors import SourceError
 from fissura.imaging.images import RgbImage

@@ -21,7 +21,7 @@ from edge_runtime.counters import Counters
 from edge_runtime.engine_thread import EngineThread
 from edge_runtime.frame import EndOfStream, Frame, Timeout
 from edge_runtime.inference import Inference, open_inference
-from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.pipeline import Pipeline, run_to_end
 from edge_runtime.run.config import RunConfig
 from edge_runtime.run.live import LiveControl
 from edge_runtime.run.loading import ModelLoader
@@ -29,6 +29,7 @@ from edge_runtime.sinks.sink import Deadline
 from edge_runtime.slot import Policy
 from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
+from edge_runtime.task import Task
 from fissura.bundle import MANIFEST_NAME, load_bundle
 from fissura.config import Config, parse_config
 from fissura.errors import BundleError, ConfigError, EngineError, SourceError, UsageError

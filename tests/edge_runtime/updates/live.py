@@ -14,12 +14,13 @@ from edge_runtime.camera import Camera
 from edge_runtime.counters import Counters
 from edge_runtime.engine_thread import EngineThread
 from edge_runtime.frame import EndOfStream, Frame, Timeout
-from edge_runtime.pipeline import Pipeline, Task, run_to_end
+from edge_runtime.pipeline import Pipeline, run_to_end
 from edge_runtime.run.config import RunConfig
 from edge_runtime.run.loading import ModelLoader
 from edge_runtime.sinks.sink import Deadline
 from edge_runtime.sources.source import Source
 from edge_runtime.stages import StageTimes
+from edge_runtime.task import Task
 from edge_runtime.updates.trial.trial import Running
 from fissura.config import Config, parse_config
 from tests.edge_runtime.conftest import HEIGHT, WIDTH, pavement

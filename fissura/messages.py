@@ -108,7 +108,12 @@ class Detection(Message):
     """A crack was seen. Topic `detection`."""
 
     event_id: UUID = Field(description="one crack seen in many frames is one event")
-    phase: Literal["new", "update", "end"] = "new"
+    phase: Literal["new", "update", "end"] = Field(
+        "new", description="new: seen for the first time; end: over, and this message repeats its best sighting"
+    )
+    seen_frames: int | None = Field(
+        None, ge=1, description="in how many processed frames the event was seen so far; null without tracking"
+    )
     mission_id: str
     frame: FrameStamp
     crack: CrackGeometry

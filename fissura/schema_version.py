@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 SUPPORTED_MAJOR = 1
-CURRENT = "1.4"
+CURRENT = "1.5"
 
 
 def _readable(value: str) -> str:

@@ -90,6 +90,7 @@ def test_a_newer_major_version_is_refused() -> None:
         (None, "confidence", 1.01),
         (None, "confidence", float("nan")),
         (None, "phase", "middle"),
+        (None, "seen_frames", 0),
         ("crack", "length_px", -1),
         ("crack", "mean_width_mm", float("inf")),
         ("frame", "width_px", 0),

@@ -24,7 +24,7 @@ def test_what_a_device_says(tmp_path: Path) -> None:
     root = write(jetson(tmp_path), {"sys/class/thermal/cooling_device3/cur_state": 1})
     write_heartbeat = TelemetryWriter(SinkContext("truck-07", "m1", MODEL, counters), Sensors(root))
     sent = json.loads(write_heartbeat(SpoolStats(5, 700, 0, {})).to_json())
-    assert (sent["schema_version"], sent["frames"], sent["spool_rows"]) == ("1.4", 1, 5)
+    assert (sent["schema_version"], sent["frames"], sent["spool_rows"]) == ("1.5", 1, 5)
     front = sent["sources"]["front"]
     assert front.pop("frame_age_s") >= 0
     assert front == {"frames": 1, "drops": {"throttled": 2}, "reconnects": 1}

@@ -1,14 +1,17 @@
-"""From what the engine made of a frame to the messages about its cracks: motion -> fusion -> cracks -> messages."""
+"""From what the engine made of a frame to the messages about its cracks: motion -> fusion -> cracks -> events."""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.camera_motion import CameraMotion
+from edge_runtime.camera import Camera
+from edge_runtime.camera_memory import CameraMemory
 from edge_runtime.detections import detections_of
 from edge_runtime.found import Found
-from edge_runtime.fusion import TemporalFusion
 from edge_runtime.stages import StageTimes
 from edge_runtime.stream import Inferred
 from edge_runtime.task import Task
@@ -17,24 +20,7 @@ from fissura.imaging.images import Mask
 from fissura.imaging.implementation import fastest
 from fissura.messages import Detection
 
-
-class CameraMemory:
-    """What is kept of the frames of one camera.
-
-    Args:
-        task: says what for.
-    """
-
-    def __init__(self, task: Task) -> None:
-        self.motion = CameraMotion(task.registration)
-        self._config = task.fusion
-        self._fusion: TemporalFusion | None = None
-
-    def fusion(self, scale: int) -> TemporalFusion | None:
-        """What frames are added up by, where they are; a model of another scale begins with an empty one."""
-        if self._config is not None and (self._fusion is None or self._fusion.scale != scale):
-            self._fusion = TemporalFusion(self._config, scale)
-        return self._fusion
+logger = logging.getLogger(__name__)
 
 
 class CrackFinder:
@@ -64,34 +50,59 @@ class CrackFinder:
         frame, camera, probability = inferred.frame, inferred.camera, inferred.probability
         assert probability is not None  # or there is an error
         keep = camera.region.for_frame(*frame.image.shape[:2]) if camera.region else None
-        if self._task.fusion is None:
-            return Found(frame, self._detect(inferred, probability, inferred.model.low_threshold, keep), probability)
-        memory = self._memories.setdefault(camera.name, CameraMemory(self._task))
+        if self._task.fusion is None and not self._task.track:
+            detections = self._detect(inferred, probability, inferred.model.low_threshold, keep)
+            return Found(frame, detections, detections, probability)
+        memory = self._memory_of(camera)
         try:
             return self._remember(memory, inferred, probability, keep)
         except Exception:
             memory.motion.forget()  # part of the memory may not have moved along with the picture
             raise
 
-    def registered(self) -> tuple[int, int]:
-        """How many frames' motion was found, and how many stood alone."""
+    def finish(self) -> Iterator[Found]:
+        """End all events: what is still to be told, with the last frame of each camera."""
+        for memory in self._memories.values():
+            if memory.tracker is not None and memory.last is not None and (ended := memory.tracker.finish()):
+                yield Found(memory.last.frame, (), ended, memory.last.probability)
+
+    def report(self) -> None:
+        """Log what came of fusing and tracking, where it was asked for."""
         motions = [memory.motion for memory in self._memories.values()]
-        return sum(motion.joined for motion in motions), sum(motion.alone for motion in motions)
+        joined, alone = sum(motion.joined for motion in motions), sum(motion.alone for motion in motions)
+        if self._task.fusion is not None:
+            logger.info("fused %d frames, %d stood alone", joined, alone)
+        if self._task.track:
+            cracks = sum(memory.tracker.cracks for memory in self._memories.values() if memory.tracker is not None)
+            logger.info("tracked %d cracks over %d frames, %d stood alone", cracks, joined, alone)
+
+    def _memory_of(self, camera: Camera) -> CameraMemory:
+        memory = self._memories.get(camera.name)
+        if memory is None:
+            memory = self._memories[camera.name] = CameraMemory(self._task)
+        return memory
 
     def _remember(
         self, memory: CameraMemory, inferred: Inferred, probability: NDArray[np.float32], keep: Mask | None
     ) -> Found:
         frame, model = inferred.frame, inferred.model
+        height, width = frame.image.shape[:2]
         low_threshold = model.low_threshold
         with self._times.measure("register"):
             motion = memory.motion.of(frame.image, keep)
         if (fusion := memory.fusion(model.inference.scale)) is not None:
             with self._times.measure("fuse"):
                 probability = fusion.update(
-                    frame.image.shape[:2], probability, model.stamp.threshold, motion, keep, low_threshold
+                    (height, width), probability, model.stamp.threshold, motion, keep, low_threshold
                 )
             low_threshold = None  # the fused map has it in it
-        return Found(frame, self._detect(inferred, probability, low_threshold, keep), probability)
+        seen = told = self._detect(inferred, probability, low_threshold, keep)
+        if memory.tracker is not None:
+            with self._times.measure("track"):
+                tracked = memory.tracker.update(seen, motion, (height, width))
+            seen, told = tracked.seen, tracked.told
+        memory.last = Found(frame, seen, told, probability)
+        return memory.last
 
     def _detect(
         self, inferred: Inferred, probability: NDArray[np.float32], low_threshold: float | None, keep: Mask | None

@@ -19,9 +19,12 @@ class Found:
     Attributes:
         frame: the camera frame.
         seen: one a crack in this frame, longest first.
+        told: what is to be published: the same where cracks are not tracked; else what says something new about an
+            event, events that have ended included.
         probability: (H*s, W*s) float32, which they were found in.
     """
 
     frame: Frame
     seen: Sequence[Detection]
+    told: Sequence[Detection]
     probability: NDArray[np.float32]

@@ -39,6 +39,12 @@ class Outputs:
         for sink in self._sinks:
             self._give(sink, found)
 
+    def tell(self, found: Found) -> None:
+        """Give what is to be told to the outputs that take it: the frame itself they have had."""
+        for sink in self._sinks:
+            if sink.takes == "told":
+                self._give(sink, found)
+
     def check(self) -> None:
         """After the run: an output that lost all it was for is an error, also where the others have it.
 
@@ -57,12 +63,13 @@ class Outputs:
             raise SinkError(f"no frame reached {sink.stage}: {in_words(error)}") from error
 
     def _give(self, sink: Sink, found: Found) -> None:
+        detections = found.told if sink.takes == "told" else found.seen
         try:
             with self._times.measure(sink.stage):
-                sink.put(found.frame, found.seen, found.probability)
-            self._taken.add((sink, bool(found.seen)))
+                sink.put(found.frame, detections, found.probability)
+            self._taken.add((sink, bool(detections)))
         except Exception as error:
-            self._refused[sink, bool(found.seen)] = error
+            self._refused[sink, bool(detections)] = error
             self._counters.sink_failed(sink.stage)
             self._log.warning(
                 f"sink {sink.stage}", f"frame {found.frame.sequence} did not reach {sink.stage}: {in_words(error)}"

@@ -78,7 +78,6 @@ class Pipeline:
         self._thread = thread
         self._outputs = Outputs(sinks, counters, times)
         self._finder = CrackFinder(task, times)
-        self._task = task
         self._counters = counters
         self._times = times
         self._budget = budget
@@ -194,14 +193,15 @@ class Pipeline:
                 self.engine_hangs = True
                 self.failure = self.failure or EngineError("the engine hangs: it did not finish the frame in hand")
                 break
+        for found in self._finder.finish():
+            self._outputs.tell(found)
         for name, frames in self._arrivals.waiting().items():
             self._counters.dropped("stopped", frames, name)
         limit_s = time.monotonic() + READER_TIMEOUT_S
         for camera, reader in zip(self._cameras, self._readers, strict=True):
             if not reader.join(max(0.0, limit_s - time.monotonic())):
                 self.hung.append(camera)
-        if self._task.fusion is not None:
-            logger.info("fused %d frames, %d stood alone", *self._finder.registered())
+        self._finder.report()
 
     def _report_progress(self) -> None:
         now = time.monotonic()

@@ -19,6 +19,7 @@ class Task:
         mission_id: of the run.
         min_length_px: shorter cracks are left out; camera-frame pixels.
         fusion: how successive frames are fused; None: each stands alone.
+        track: whether a crack that is seen in many frames is told as one event.
         registration: how the picture's motion is found, where something needs it.
         position: tells where the camera is; None: nobody knows.
     """
@@ -27,5 +28,6 @@ class Task:
     mission_id: str
     min_length_px: float = MIN_LENGTH_PX
     fusion: FusionConfig | None = None
+    track: bool = False
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     position: PositionSource | None = None

@@ -114,6 +114,9 @@ class Detection(Message):
     seen_frames: int | None = Field(
         None, ge=1, description="in how many processed frames the event was seen so far; null without tracking"
     )
+    part_of: UUID | None = Field(
+        None, description="with phase end: the older event whose crack this one turned out to be part of, if any"
+    )
     mission_id: str
     frame: FrameStamp
     crack: CrackGeometry

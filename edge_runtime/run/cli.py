@@ -108,7 +108,7 @@ def _run(config: RunConfig, reread: Callable[[], RunConfig]) -> dict[str, Any]:
         position = None if config.position is None else stack.enter_context(closing(open_position(config.position)))
         fusion = None if config.fuse is None else FusionConfig(frames=config.fuse)
         registration = RegistrationConfig(method=config.fuse_by)
-        task = Task(serial, mission, config.min_length, fusion, registration, position)
+        task = Task(serial, mission, config.min_length, fusion, config.track, registration, position)
         outboxes = list[Outbox]()
         health = Health(config.health, counters, times, lambda: control.state(), outboxes)
         stack.callback(health.close)

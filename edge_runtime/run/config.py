@@ -95,7 +95,10 @@ class RunConfig(Config):
         le=MOST_FRAMES,
         description="frames that the memory of successive frames lasts (default: each frame stands alone)",
     )
-    fuse_by: Method = _option(default="ecc", description="how frames are registered")
+    track: bool = _option(
+        default=False, description="tell a crack that is seen in many frames as one event: new, update, end"
+    )
+    fuse_by: Method = _option(default="ecc", description="how frames are registered, for fuse and for track")
     position: str | None = _option(
         "URI", default=None, description="where the device is: gpsd://HOST[:2947], file:TRACK.csv or fixed:LAT,LON"
     )

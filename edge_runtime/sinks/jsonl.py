@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class JsonlSink(Sink):
 
     config_class: ClassVar[type[Config]] = JsonlConfig
     stage: ClassVar[str] = "jsonl"
+    takes: ClassVar[Literal["seen", "told"]] = "told"
 
     def __init__(self, address: Address, config: JsonlConfig, context: SinkContext) -> None:
         self._path = Path(address.target)

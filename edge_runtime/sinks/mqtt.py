@@ -67,6 +67,7 @@ class MqttSink(Sink):
 
     config_class: ClassVar[type[Config]] = MqttSinkConfig
     stage: ClassVar[str] = "spool"
+    takes: ClassVar[Literal["seen", "told"]] = "told"
 
     def __init__(self, address: Address, config: MqttSinkConfig, context: SinkContext) -> None:
         endpoint = read_endpoint(address.uri.partition("?")[0], config)

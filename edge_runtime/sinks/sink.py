@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,11 +81,14 @@ class Sink(Protocol):
     Attributes:
         config_class: the options of its address.
         stage: name of its latency in the stage times.
+        takes: which detections it wants: all that are `seen` in a frame, or what is to be `told` of them; the same
+            unless the run tracks cracks.
         outbox: the message store of an output that has one, for those who look after the run's health.
     """
 
     config_class: ClassVar[type[Config]]
     stage: ClassVar[str]
+    takes: ClassVar[Literal["seen", "told"]] = "seen"
     outbox: Outbox | None = None
 
     def put(self, frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32]) -> None:
@@ -93,7 +96,8 @@ class Sink(Protocol):
 
         Args:
             frame: the camera frame.
-            detections: one a crack, longest first.
+            detections: one a crack, longest first. Where an output takes what is told and the run tracks cracks: those
+                that say something new, and behind them events that have ended, with the stamp of an earlier frame.
             probability: (H*s, W*s) float32; valid during the call only.
 
         Raises:

@@ -153,6 +153,23 @@ def film(
         before = pose
 
 
+def ground_of(frames: Sequence[FlyoverFrame]) -> Mask:
+    """The cracks that came into view in any frame of a flight.
+
+    Returns:
+        (H, W) bool in picture coordinates, from the picture's top left corner to what was seen farthest from it.
+    """
+    height, width = frames[0].mask.shape
+    corners = np.array([[x, y, 1] for x in (0, width - 1) for y in (0, height - 1)])
+    right, bottom = np.ceil(np.max([(corners @ frame.pose.T)[:, :2].max(axis=0) for frame in frames], axis=0))
+    size = (int(right) + 1, int(bottom) + 1)
+    seen = np.zeros(size[::-1], np.uint8)
+    for frame in frames:
+        seen |= cv2.warpAffine(frame.mask.view(np.uint8), frame.pose[:2], size, flags=cv2.INTER_NEAREST)
+    # The mask was sampled by a turned grid and is sampled back: that leaves pinholes.
+    return cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)).view(np.bool_)
+
+
 def _centre(config: FlyoverConfig) -> Transform:
     return np.array([(config.width - 1) / 2, (config.height - 1) / 2])
 

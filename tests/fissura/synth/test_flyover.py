@@ -11,7 +11,7 @@ import pytest
 from fissura.errors import UsageError
 from fissura.metrics.matching import grown
 from fissura.synth import SynthConfig
-from fissura.synth.flyover import FlyoverConfig, FlyoverFrame, film, fly, pose_of
+from fissura.synth.flyover import FlyoverConfig, FlyoverFrame, film, fly, ground_of, pose_of
 
 PAVEMENT = SynthConfig(crack_free=0, cracks=(2, 3))
 CLEAN = FlyoverConfig(
@@ -96,3 +96,19 @@ def test_what_cannot_be_flown_is_refused() -> None:
         fly(FlyoverConfig(frames=1000, speed_px=100), PAVEMENT, 0)
     with pytest.raises(UsageError, match="seed -1"):
         fly(CLEAN, PAVEMENT, -1)
+
+
+def test_the_ground_is_what_all_frames_have_seen() -> None:
+    """A picture whose mask is known, seen in part: what came into view is on the ground, and nothing else."""
+    rng = np.random.default_rng(0)
+    mask = np.zeros((300, 260), bool)
+    for x in range(20, 240, 30):
+        mask[:, x : x + 3] = True
+    poses = [pose_of(10 + 20 * n, 15 * n, 0.01 * n, CLEAN.width, CLEAN.height) for n in range(4)]
+    ground = ground_of(list(film(rng, np.zeros((*mask.shape, 3), np.uint8), mask, poses, CLEAN)))
+    truth = mask[: ground.shape[0], : ground.shape[1]]
+    assert (ground & ~grown(truth, 1.5)).sum() == 0
+    seen = np.zeros(ground.shape, bool)
+    seen[4:116, 14:166] = seen[50:160, 74:225] = True  # well within the first frame and the last
+    assert (truth & seen & ~grown(ground, 1.5)).sum() == 0 and (truth & seen).sum() > 1000
+    assert not ground[130:, :30].any()  # a corner that no frame shows

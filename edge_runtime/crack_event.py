@@ -15,6 +15,7 @@ from edge_runtime.registration import Transform
 from fissura.messages import Detection
 
 LEAST_IN_VIEW = 4  # points of an outline, half of the shortest one's: less than that no network finds again
+MOST_COVERED = 2  # frames: a network that blinks joins two cracks for one
 GROWTH = 1.25  # of the length: from frame to frame it differs by less than this
 
 
@@ -37,6 +38,8 @@ class CrackEvent:
         best: its longest sighting; of equal ones the most confident.
         told_px: the greatest length that was told.
         told_at: (2,) where the middle of the frame in which it was last told is now, camera-frame pixels.
+        covered: frames in which an older event's crack covered it, less those in which it was seen by itself since.
+        part_of: the older event whose crack has covered it since it was last seen by itself; None: there is none.
     """
 
     id: UUID
@@ -45,6 +48,8 @@ class CrackEvent:
     best: Detection
     told_px: float
     told_at: NDArray[np.float64]
+    covered: int = 0
+    part_of: UUID | None = None
 
     @classmethod
     def of(cls, sighting: Detection, outline: Outline, size: tuple[int, int]) -> CrackEvent:
@@ -64,15 +69,16 @@ class CrackEvent:
         x, y, depth = transform @ (*self.told_at, 1.0)
         return replace(self, patches=in_view, told_at=np.array((x, y)) / depth)
 
-    def seen_again(self, pieces: Sequence[Detection], joined: Sequence[CrackEvent]) -> CrackEvent:
-        """The same after a frame that shows it.
+    def seen_again(self, pieces: Sequence[Detection]) -> CrackEvent:
+        """The same after a frame that shows it, in so many pieces."""
+        best, covered = max((self.best, *pieces), key=extent), max(0, self.covered - 1)
+        return replace(self, frames=self.frames + 1, best=best, covered=covered, part_of=None)
 
-        Args:
-            pieces: what it was found in.
-            joined: the event itself, and those that turned out to be part of it.
-        """
-        best = max((*(event.best for event in joined), *pieces), key=extent)
-        return replace(self, frames=self.frames + 1, best=best, told_px=max(event.told_px for event in joined))
+    def covered_by(self, older: CrackEvent) -> CrackEvent:
+        """The same after a frame in which another event's crack lies over it; given up where that is so for long."""
+        covered = self.covered + 1
+        patches = self.patches if covered < MOST_COVERED else ()
+        return replace(self, patches=patches, covered=covered, part_of=older.id)
 
     def is_news(self, sighting: Detection, size: tuple[int, int]) -> bool:
         """Whether a sighting says more than what was told: more of the crack at once, or another part of it."""
@@ -83,8 +89,8 @@ class CrackEvent:
         """The same after a sighting was told."""
         return replace(self, told_px=max(self.told_px, sighting.crack.length_px), told_at=_middle(size))
 
-    def end(self, now: datetime, part_of: UUID | None) -> Detection:
-        """The last word: its best sighting under a new message id; `part_of`: the event that its crack goes on as."""
+    def end(self, now: datetime) -> Detection:
+        """The last word: its best sighting under a new message id."""
         return self.best.model_copy(
             update={
                 "uuid": uuid4(),
@@ -92,7 +98,7 @@ class CrackEvent:
                 "event_id": self.id,
                 "phase": "end",
                 "seen_frames": self.frames,
-                "part_of": part_of,
+                "part_of": self.part_of,
             }
         )
 

@@ -43,14 +43,6 @@ class Match:
         """The numbers of an event's cracks; of None: of those without one."""
         return [crack for crack, owner in enumerate(self.owner) if owner == event]
 
-    def parts_of(self, event: int) -> list[int]:
-        """The numbers of the events that are part of one, itself included."""
-        return [part for part, whole in enumerate(self.joined_to) if whole == event]
-
-    def joined(self) -> list[tuple[int, int]]:
-        """The numbers of each event that is part of another, and of that one."""
-        return [(part, whole) for part, whole in enumerate(self.joined_to) if part != whole]
-
 
 def match(events: Sequence[Sequence[Outline]], cracks: Sequence[Outline], size: tuple[int, int]) -> Match:
     """Match the cracks of a frame with the events before it.

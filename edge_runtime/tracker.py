@@ -3,12 +3,13 @@
 An event is where its crack was seen last: outlines that move along with the picture and are matched to what the next
 frame shows. What of them a frame does not show again is kept for a few more frames, so that a crack whose halves
 blink in turn stays one event. A crack that is found in two pieces is one event as soon as one frame has shown it
-whole; an event whose crack turns out to be part of an older one's ends.
+whole. An event that an older one's crack covers ends as a part of it, though not at once: a network that blinks joins
+cracks for a frame, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from uuid import UUID
@@ -64,63 +65,64 @@ class Tracker:
         before = [event for event in before if event.patches]
         outlines = [Outline.of(sighting.crack, spacing_px(size)) for sighting in sightings]
         matched = match([[patch.outline for patch in event.patches] for event in before], outlines, size)
-        seen, news, events = list(sightings), set[int](), list[CrackEvent]()
-        for number, patches in enumerate(_not_seen_again(before, matched)):
-            event, pieces = before[number], matched.pieces_of(number)
+        seen, news, after = list(sightings), set[int](), list[CrackEvent]()
+        for number, event in enumerate(_aged(before, matched)):
+            pieces, whole = matched.pieces_of(number), matched.joined_to[number]
             if pieces:
-                joined = [before[part] for part in matched.parts_of(number)]
-                event = event.seen_again([sightings[piece] for piece in pieces], joined)
+                event = event.seen_again([sightings[piece] for piece in pieces])
                 for piece in pieces:
                     seen[piece] = _sighting_of(event, sightings[piece])
                 longest = max(pieces, key=lambda piece: extent(sightings[piece]))
                 if event.is_news(sightings[longest], size):
                     event = event.told(sightings[longest], size)
                     news.add(longest)
-                patches = [Patch(outlines[piece]) for piece in pieces] + patches
-            if patches:
-                events.append(replace(event, patches=tuple(patches)))
+            elif whole != number:
+                event = event.covered_by(before[whole])
+            after.append(replace(event, patches=(*(Patch(outlines[piece]) for piece in pieces), *event.patches)))
         for piece in matched.pieces_of(None):
             seen[piece] = sightings[piece].model_copy(update={"seen_frames": 1})
-            events.append(CrackEvent.of(seen[piece], outlines[piece], size))
+            after.append(CrackEvent.of(seen[piece], outlines[piece], size))
             news.add(piece)
-        going_on = events[-self._most_events :]
-        ended = self._ended(events, going_on, {before[n].id: before[root].id for n, root in matched.joined()})
+        going_on = [event for event in after if event.patches][-self._most_events :]
+        ended = _ends(_without({event.id: event for event in (*self._events, *after)}, going_on))
         self._events = going_on
-        self.cracks += len(matched.pieces_of(None)) - len(matched.joined())
+        self.cracks += len(matched.pieces_of(None)) - _parts(ended)
         return Tracked(seen, [seen[piece] for piece in sorted(news)] + ended)
 
     def finish(self) -> list[Detection]:
         """End all events, the oldest first; returns the messages."""
-        ended, self._events = _ends(self._events, {}), []
+        ended, self._events = _ends(self._events), []
+        self.cracks -= _parts(ended)
         return ended
 
-    def _ended(
-        self, events: Sequence[CrackEvent], going_on: Sequence[CrackEvent], part_of: Mapping[UUID, UUID]
-    ) -> list[Detection]:
-        """Of the events before the frame and of those after it, the ends of what does not go on."""
-        latest = {event.id: event for event in (*self._events, *events)}
-        open_ = {event.id for event in going_on}
-        return _ends([event for event in latest.values() if event.id not in open_], part_of)
 
-
-def _not_seen_again(events: Sequence[CrackEvent], matched: Match) -> list[list[Patch]]:
-    """By the event that they belong to now, the places that this frame does not show, and that are not given up yet."""
-    left: list[list[Patch]] = [[] for _ in events]
-    row = 0
-    for event, number in zip(events, matched.joined_to, strict=True):
+def _aged(events: Sequence[CrackEvent], matched: Match) -> Iterator[CrackEvent]:
+    """The events with the places alone where this frame does not show them, and which are not given up yet."""
+    rows = iter(matched.seen_again)
+    for number, event in enumerate(events):
         pieces = matched.pieces_of(number)
-        for patch in event.patches:
-            again = float(matched.seen_again[row, pieces].sum())
-            if again < COVERED and patch.missed + 1 < MOST_MISSED:
-                left[number].append(replace(patch, missed=patch.missed + 1))
-            row += 1
-    return left
+        shares = [float(next(rows)[pieces].sum()) for _ in event.patches]
+        left = (
+            replace(patch, missed=patch.missed + 1)
+            for patch, again in zip(event.patches, shares, strict=True)
+            if again < COVERED and patch.missed + 1 < MOST_MISSED
+        )
+        yield replace(event, patches=tuple(left))
+
+
+def _without(events: Mapping[UUID, CrackEvent], going_on: Iterable[CrackEvent]) -> list[CrackEvent]:
+    open_ = {event.id for event in going_on}
+    return [event for event in events.values() if event.id not in open_]
 
 
 def _sighting_of(event: CrackEvent, sighting: Detection) -> Detection:
     return sighting.model_copy(update={"event_id": event.id, "phase": "update", "seen_frames": event.frames})
 
 
-def _ends(events: Sequence[CrackEvent], part_of: Mapping[UUID, UUID]) -> list[Detection]:
+def _ends(events: Iterable[CrackEvent]) -> list[Detection]:
     now = datetime.now(timezone.utc)
-    return [event.end(now, part_of.get(event.id)) for event in events]
+    return [event.end(now) for event in events]
+
+
+def _parts(ended: Iterable[Detection]) -> int:
+    return sum(message.part_of is not None for message in ended)

@@ -25,7 +25,6 @@ import cv2
 import numpy as np
 import torch
 from drawing import draw
-from pans import pans
 from scores import Map, Pixels, Tally
 from tables import page
 
@@ -39,6 +38,7 @@ from fissura.metrics.counts import count_image
 from fissura.metrics.ods import score
 from fissura.synth import SynthConfig
 from fissura.synth.flyover import FlyoverConfig, FlyoverFrame, fly
+from fissura.synth.pans import pans
 
 RESULTS = Path(__file__).parents[1] / "results" / "fusion"
 FRAMES = (2, 4, 8)

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from numpy.typing import NDArray
 
 from edge_runtime import tracker as tracker_module
+from edge_runtime.crack_event import MOST_COVERED
 from edge_runtime.registration import Motion
 from edge_runtime.tracker import MOST_EVENTS, MOST_MISSED, Tracked, Tracker
 from fissura.messages import CrackGeometry, Detection, FrameStamp, ModelStamp
@@ -195,31 +196,46 @@ def test_pieces_that_blink_in_turn_are_one_event() -> None:
     assert len(tracker.finish()) == 1
 
 
-def test_a_crack_that_joins_two_events_goes_on_as_the_older_one() -> None:
+def test_a_crack_that_joins_two_events_goes_on_as_the_older_one_and_the_younger_ends_as_a_part_of_it() -> None:
     tracker = Tracker()
     (older,) = tracker.update([crack(20, 50, 30, sequence=0)], None, SIZE).seen
     younger = tracker.update([crack(90, 50, 60, sequence=1), crack(20, 50, 30, sequence=1)], STILL, SIZE).told[0]
-    both = tracker.update([crack(20, 50, 70, sequence=2)], STILL, SIZE)  # not yet at the younger one
-    assert both.seen[0].event_id == older.event_id and phases(both) == ["update"]
-    joined = tracker.update([crack(20, 50, 130, sequence=3)], STILL, SIZE)
-    assert [(d.event_id, d.phase, d.part_of) for d in joined.told] == [
-        (older.event_id, "update", None),
-        (younger.event_id, "end", older.event_id),
-    ]
-    assert joined.told[1].crack.length_px == 60 and joined.told[1].frame.sequence == 1
+    told = [tracker.update([crack(20, 50, 130, sequence=2 + n)], STILL, SIZE) for n in range(MOST_COVERED)]
+    assert all(found.seen[0].event_id == older.event_id for found in told)
+    assert [phases(found) for found in told] == [["update"], ["end"]]
+    end = told[-1].told[0]
+    assert (end.event_id, end.part_of, end.seen_frames) == (younger.event_id, older.event_id, 1)
+    assert end.crack.length_px == 60 and end.frame.sequence == 1
     (end,) = tracker.finish()
-    assert (end.event_id, end.crack.length_px, end.seen_frames) == (older.event_id, 130, 4)
-    assert tracker.cracks == 1
+    assert (end.event_id, end.crack.length_px, end.seen_frames) == (older.event_id, 130, 2 + MOST_COVERED)
+    assert end.part_of is None and tracker.cracks == 1
 
 
-def test_the_older_event_has_what_was_best_of_the_one_that_joined_it() -> None:
-    tracker = Tracker()
-    (older,) = tracker.update([crack(20, 50, 30, sequence=0)], None, SIZE).seen
-    tracker.update([crack(60, 50, 80, sequence=1), crack(20, 50, 30, sequence=1)], STILL, SIZE)
-    joined = tracker.update([crack(30, 50, 60, sequence=2)], STILL, SIZE)
-    assert phases(joined) == ["end"]  # nothing longer than what was told of either
-    (end,) = tracker.finish()
-    assert (end.event_id, end.crack.length_px, end.frame.sequence) == (older.event_id, 80, 1)
+def test_cracks_that_a_frame_joins_now_and_then_stay_two_events() -> None:
+    tracker, book = Tracker(), Book()
+
+    def apart(length: float) -> list[Detection]:
+        return [crack(10, 50, length), crack(80, 52, length)]
+
+    first = tracker.update(apart(50), None, SIZE)
+    book.take(first.told)
+    joined = [crack(10, 50, 130)]
+    for sightings in (apart(50), joined, apart(52), joined, apart(53), apart(51), joined, apart(49)):
+        found = tracker.update(sightings, STILL, SIZE)
+        book.take(found.told)
+        assert [d.event_id for d in found.seen] == [d.event_id for d in first.seen][: len(sightings)]
+    book.take(tracker.finish())
+    assert book.cracks == tracker.cracks == 2
+    assert book.ended[first.seen[1].event_id].crack.length_px == 53
+
+
+def test_an_event_that_is_covered_when_the_run_ends_or_the_view_changes_is_a_part() -> None:
+    for last in ("finish", "cut"):
+        tracker = Tracker()
+        tracker.update([crack(10, 50, 50), crack(80, 52, 50)], None, SIZE)
+        tracker.update([crack(10, 50, 130)], STILL, SIZE)
+        ended = tracker.finish() if last == "finish" else tracker.update([], None, SIZE).told
+        assert [d.part_of for d in ended] == [None, ended[0].event_id] and tracker.cracks == 1
 
 
 def test_the_oldest_events_end_where_there_are_too_many() -> None:

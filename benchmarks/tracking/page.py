@@ -15,8 +15,10 @@ COLUMNS = {
     "end": "end",
     "sightings_per_crack": "sightings a crack",
     "events_per_crack": "events a crack",
+    "lasting_events_per_crack": "seen twice or more",
     "false_sightings": "sightings on none",
     "false_events": "events on none",
+    "false_lasting_events": "seen twice or more",
 }
 
 
@@ -33,8 +35,9 @@ def page(result: dict[str, Any]) -> str:
         "- lost by tracking: found, but no event ended on them.",
         "- sightings: cracks found in single frames. Without tracking each is a message.",
         "- messages: what is told with `--track`, by phase.",
-        "- events a crack: those that did not turn out to be part of others, for each crack found. More than one: the "
-        "crack\n  is shown in pieces that no frame joins, or was missed for five frames.",
+        "- events a crack: those that did not turn out to be part of others, for each crack found. More than one: "
+        "pieces that\n  no frame joins, and stubs that one frame alone shows beside their crack.",
+        "- seen twice or more: of the events before, those that more than one frame has shown (`seen_frames`).",
         "- on none: half or more of the outline lies farther than 4 px from every crack; events are counted at their "
         "end.\n",
     ]

@@ -23,9 +23,11 @@ class Tally:
         messages: with tracking, by phase.
         found: true cracks that a sighting lies on.
         events: on true cracks, without those that turned out to be part of others.
+        lasting: those of them that more than one frame has shown.
         lost: true cracks that sightings lie on, but no event.
         false_sightings: on no true crack.
         false_events: on no true crack.
+        false_lasting: those of them that more than one frame has shown.
     """
 
     clips: int = 0
@@ -35,9 +37,11 @@ class Tally:
     messages: Counter[str] = field(default_factory=Counter)
     found: int = 0
     events: int = 0
+    lasting: int = 0
     lost: int = 0
     false_sightings: int = 0
     false_events: int = 0
+    false_lasting: int = 0
 
     def add(self, truth: Truth, frames: int, seen: Sequence[Detection], told: Sequence[Detection]) -> None:
         """Count a clip."""
@@ -52,6 +56,9 @@ class Tally:
         self.events += sum(crack is not None for crack in on)
         self.false_sightings += sighted.count(None)
         self.false_events += on.count(None)
+        lasting = [crack for crack, message in zip(on, whole, strict=True) if (message.seen_frames or 0) > 1]
+        self.lasting += sum(crack is not None for crack in lasting)
+        self.false_lasting += lasting.count(None)
 
     def result(self) -> dict[str, float | int]:
         """The counts, and what follows from them."""
@@ -68,6 +75,8 @@ class Tally:
             "messages_per_sighting": round(told / max(1, self.sightings), 3),
             "sightings_per_crack": round((self.sightings - self.false_sightings) / max(1, self.found), 1),
             "events_per_crack": round(self.events / max(1, self.found), 2),
+            "lasting_events_per_crack": round(self.lasting / max(1, self.found), 2),
             "false_sightings": self.false_sightings,
             "false_events": self.false_events,
+            "false_lasting_events": self.false_lasting,
         }

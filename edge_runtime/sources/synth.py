@@ -1,7 +1,7 @@
 """`synth:`: procedural pavement, for trying out and for tests; the same seed gives the same frames.
 
-With `fly` a camera flies over it, for `fissura run --fuse`: after each flight comes a cut to the next pavement. With
-`truth` the cracks that there really are go to a file, a line a frame:
+With `fly` a camera flies over it, for `fissura run --fuse` and `--track`: after each flight comes a cut to the next
+pavement. With `truth` the cracks that there really are go to a file, a line a frame:
 ``{"sequence": 0, "crack_px": 812, "cracks": [...]}``. The cracks are those of the true mask, measured as a run measures
 its own (`CrackGeometry` of `fissura.messages`); `crack_px` counts the mask's pixels, those of cracks too short to be
 listed included.

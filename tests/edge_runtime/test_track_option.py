@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge_runtime.local_broker import LocalBroker
 from edge_runtime.spool import Spool
 from fissura.cli import main
 from fissura.imaging.decode import find_cracks
@@ -19,6 +21,7 @@ from fissura.metrics.matching import grown
 from fissura.synth import SynthConfig
 from fissura.synth.flyover import FlyoverConfig, FlyoverFrame, fly, ground_of
 from tests.edge_runtime.events import Book
+from tests.mosquitto import Subscriber, start_run, wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WIDTH, HEIGHT, SPEED, FRAMES = 320, 240, 8, 32
@@ -94,6 +97,25 @@ def test_every_event_reaches_the_store_and_the_file_before_the_end(tmp_path: Pat
     book = Book()
     book.take(told)
     assert book.cracks >= 1
+
+
+def test_a_run_that_is_ended_by_a_signal_has_ended_its_events_at_the_broker(
+    tmp_path: Path, bundle: Path, broker: LocalBroker
+) -> None:
+    subscriber = Subscriber(broker.port)
+    source = "synth:?fly=6&fps=20&width=160&height=120&seed=2"
+    words = ("--bundle", bundle, "--source", source, "--sink", f"mqtt://127.0.0.1:{broker.port}", "--threads", "1")
+    process = start_run(*words, "--mode", "segmentation", "--track", "--spool", tmp_path / "spool.sqlite")
+    assert wait_until(lambda: any(message["phase"] == "update" for message in subscriber.of("detection")), 60)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert wait_until(lambda: bool(subscriber.of("status")) and subscriber.of("status")[-1]["state"] == "offline")
+    book = Book()
+    once = {message["uuid"]: message for message in subscriber.of("detection")}  # delivery is at least once
+    book.take(Detection.model_validate(message) for message in once.values())
+    assert book.cracks >= 1
+    subscriber.close()
 
 
 def test_overlays_show_every_frame_once_and_the_summary_counts_what_is_seen(

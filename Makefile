@@ -44,6 +44,8 @@ demo: $(VENV)/.stamp-edge
 
 # In two processes side by side: what never loads PyTorch, which mostly waits, and the rest, which mostly computes.
 test: $(VENV)/.stamp-dev mosquitto rtsp-server test-tools
+# Half a minute on a busy machine, once: no test should have to wait for it.
+	@$(BIN)/python -c 'from fissura.imaging.implementation import fastest; fastest()'
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-vehicle test-rest
 
 test-vehicle:

@@ -22,7 +22,8 @@ class DiskSync:
 
     What is written is safe from the end of the process at once; from that of the power when the disk has it, at the
     latest `period_s` and a visit to the disk later. What is spared before that (somebody else has it by then) makes no
-    visit: while a broker takes all that comes, the disk has its rest.
+    visit: while a broker takes all that comes, the disk has its rest. To be woken only to see that costs more than the
+    rest of it, so somebody else who is awake anyway may see to it (`watched`).
 
     Args:
         path: of the file; need not be there before the first write, and is the same file from then on.
@@ -40,6 +41,7 @@ class DiskSync:
         self._newest_due_s = -math.inf  # of what was written last, though it may be spared by now
         self._chore_due = False
         self._closing = False
+        self._watched = False
         self._wakes_at_s = AWAKE
         self._gate = threading.Lock()  # open where somebody calls; an event would cost the caller three times as much
         self._descriptor: int | None = None  # of the file, once its folder on the disk has it
@@ -52,7 +54,26 @@ class DiskSync:
         with self._lock:
             self._at_risk.update(dict.fromkeys(ids, due_s))
             self._newest_due_s = due_s
-            self._call(due_s)
+            if not self._watched:
+                self._call(due_s)
+
+    def watched(self, yes: bool) -> None:
+        """Somebody promises to ask for `due_in_s` after each write and to call `look` in time, or no longer does."""
+        with self._lock:
+            self._watched = yes
+            if not yes and self._at_risk:
+                self._call(0.0)
+
+    def due_in_s(self) -> float | None:
+        """Seconds until the thread has to look after the disk, negative when it is late; None: nothing is at risk."""
+        with self._lock:
+            oldest_due_s = next(iter(self._at_risk.values()), None)
+        return None if oldest_due_s is None else oldest_due_s - time.monotonic()
+
+    def look(self) -> None:
+        """Have the thread see what is due. Safe to call from any thread."""
+        with self._lock:
+            self._call(0.0)
 
     def spare(self, ids: Iterable[int]) -> None:
         """These need not reach the disk any more. Safe to call from any thread."""
@@ -109,7 +130,8 @@ class DiskSync:
             return oldest_due_s
         # Though all is spared: a sleep that ends by itself costs less than being woken by the next write, and nothing
         # that is written from now on is due before.
-        return self._newest_due_s if self._newest_due_s > time.monotonic() else math.inf
+        wakes_by_itself = not self._watched and self._newest_due_s > time.monotonic()
+        return self._newest_due_s if wakes_by_itself else math.inf
 
     def _visit(self) -> None:
         with self._lock:  # before the disk is asked: what is written from now on is for the next time

@@ -16,7 +16,8 @@ class FrameSlot:
     """A hand-over between two threads.
 
     Policy `latest` keeps one frame and replaces it (a live camera: never behind); `every_frame` makes the reader wait
-    while the queue is full (files, measurements: nothing is left out).
+    when the queue is full (files, measurements: nothing is left out), until half of it is taken: so it is woken once
+    for several frames.
 
     Args:
         policy: one of the two.
@@ -26,6 +27,7 @@ class FrameSlot:
     def __init__(self, policy: Policy, changed: threading.Condition | None = None) -> None:
         self._replace = policy == "latest"
         self._capacity = 1 if policy == "latest" else QUEUE_LENGTH
+        self._low = self._capacity // 2
         self._frames: deque[Frame] = deque()
         self._closed = False
         self._changed = changed or threading.Condition()
@@ -37,8 +39,9 @@ class FrameSlot:
             How many frames were lost by it: an older one that it replaces, or itself when the slot is closed.
         """
         with self._changed:
-            while not self._closed and not self._replace and len(self._frames) >= self._capacity:
-                self._changed.wait()
+            if not self._replace and len(self._frames) >= self._capacity:
+                while not self._closed and len(self._frames) > self._low:
+                    self._changed.wait()
             if self._closed:
                 return 1
             lost = len(self._frames) - self._capacity + 1 if self._replace else 0
@@ -57,7 +60,8 @@ class FrameSlot:
         """Take the oldest frame; None when there is none."""
         with self._changed:
             frame = self._frames.popleft() if self._frames else None
-            self._changed.notify_all()
+            if len(self._frames) <= self._low:
+                self._changed.notify_all()
             return frame
 
     def close(self) -> None:

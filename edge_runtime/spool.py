@@ -188,6 +188,27 @@ class Spool:
         self._sync.spare(ids)
         self.delivered.add(ids)
 
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """The caller promises to call `look_after_disk` after each `put`, and at the times that it names."""
+        self._sync.watched(True)
+        try:
+            yield
+        finally:
+            self._sync.watched(False)
+
+    def look_after_disk(self) -> float | None:
+        """Have rows brought to the disk that have waited long enough for an acknowledgement.
+
+        Returns:
+            Seconds until this should be called again; None: not before the next `put`.
+        """
+        due_in_s = self._sync.due_in_s()
+        if due_in_s is None or due_in_s > 0:
+            return due_in_s
+        self._sync.look()
+        return SYNC_PERIOD_S
+
     def delete(self, ids: Collection[int]) -> None:
         """Take these rows out."""
         with translated(self.path), self._write_lock:

@@ -30,9 +30,13 @@ class StageTimes:
     def add(self, stage: str, milliseconds: float) -> None:
         """Record one latency."""
         with self._lock:
-            if stage not in self._times:
-                self._times[stage] = _Latest()
-            self._times[stage].add(milliseconds)
+            self._record(stage, milliseconds)
+
+    def _record(self, stage: str, milliseconds: float) -> None:
+        """The caller holds the lock."""
+        if stage not in self._times:
+            self._times[stage] = _Latest()
+        self._times[stage].add(milliseconds)
 
     def all(self) -> dict[str, list[float]]:
         """Every remembered latency, by stage in the order of first use."""

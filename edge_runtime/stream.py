@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +89,7 @@ class Stream:
         self._budget = budget
         self._paused = paused
         self._room = threading.Semaphore(IN_FLIGHT)
-        self._found: deque[Inferred] = deque()
-        self._changed = threading.Condition()
+        self._found: SimpleQueue[Inferred | None] = SimpleQueue()  # None, the last: there will be no more
         self._stopping = False
         self._ended = False
         self._running: Future[None] | None = None
@@ -106,9 +105,10 @@ class Stream:
 
     def get(self, timeout_s: float) -> Inferred | None:
         """The next frame in the order of the engine; None when there is none within the time, or the end has come."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._found or self._ended, timeout_s)
-            return self._found.popleft() if self._found else None
+        try:
+            return self._found.get(timeout=timeout_s)
+        except Empty:
+            return None
 
     def check(self) -> None:
         """After the end: raise what ended it, where that was not the last frame.
@@ -128,8 +128,7 @@ class Stream:
     @property
     def ended(self) -> bool:
         """The engine is idle for good, and every frame was got."""
-        with self._changed:
-            return self._ended and not self._found
+        return self._ended and self._found.empty()
 
     def _run(self, max_frames: int | None) -> None:
         left = max_frames
@@ -143,9 +142,8 @@ class Stream:
                 elif self._arrivals.exhausted:
                     break
         finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
+            self._ended = True
+            self._found.put(None)
 
     def _next_batch(self, left: int | None) -> list[Arrival]:
         """Frames to run now, taken as late as can be: a camera's newest should be new."""
@@ -179,24 +177,22 @@ class Stream:
         inferred_ns = time.perf_counter_ns()
         inferred_s = 0.0 if self._budget is None else self._budget.clock()
         tiles = model.inference.tiles
-        with self._changed:
-            for number, (arrival, result) in enumerate(zip(batch, results, strict=True), start=1):
-                failed = isinstance(result, Exception)
-                self._found.append(
-                    Inferred(
-                        arrival.camera,
-                        arrival.frame,
-                        model,
-                        None if isinstance(result, Exception) else result,
-                        result if isinstance(result, Exception) else None,
-                        None if failed else tiles,
-                        began_ns,
-                        inferred_ns,
-                        inferred_s,
-                        last=number == len(batch),
-                    )
+        for number, (arrival, result) in enumerate(zip(batch, results, strict=True), start=1):
+            failed = isinstance(result, Exception)
+            self._found.put(
+                Inferred(
+                    arrival.camera,
+                    arrival.frame,
+                    model,
+                    None if isinstance(result, Exception) else result,
+                    result if isinstance(result, Exception) else None,
+                    None if failed else tiles,
+                    began_ns,
+                    inferred_ns,
+                    inferred_s,
+                    last=number == len(batch),
                 )
-            self._changed.notify_all()
+            )
 
     def _alone(self, model: Model, arrival: Arrival) -> NDArray[np.float32] | Exception:
         """One frame of a batch that failed: which one it was shows when they are run one by one."""

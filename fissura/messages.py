@@ -8,6 +8,7 @@ fields, because a misspelt one that is passed over in silence would do something
 from __future__ import annotations
 
 from datetime import timezone
+from operator import methodcaller
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -20,7 +21,7 @@ from fissura.schema_version import CURRENT, SchemaVersion
 Pixels = Annotated[float, Field(ge=0)]
 Millimetres = Annotated[float, Field(ge=0)]
 # A time without a zone is refused: a reader could not tell it from local time.
-UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(timezone.utc))]
+UtcTime = Annotated[AwareDatetime, AfterValidator(methodcaller("astimezone", timezone.utc))]
 
 
 class Message(BaseModel):

@@ -20,8 +20,8 @@ class Polygon(Sequence[Point]):
     saves a sixth of a detection's bytes.
 
     Args:
-        points: (n, 2) x and y, int32 or anything that becomes float64; an array of these types is not copied, and must
-            not change any more.
+        points: (n, 2) x and y, int32 or anything that becomes float64; an array of these types without gaps is not
+            copied, and must not change any more.
 
     Raises:
         ValueError: they are no pairs, or not finite.
@@ -33,7 +33,7 @@ class Polygon(Sequence[Point]):
     __slots__ = ("points",)
 
     def __init__(self, points: ArrayLike = ()) -> None:
-        array = np.asarray(points)
+        array = np.asarray(points, order="C")  # what orjson writes
         if array.dtype != np.int32:
             array = np.asarray(array, np.float64)
             if not np.isfinite(array).all():

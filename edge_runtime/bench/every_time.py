@@ -29,15 +29,15 @@ class EveryTime(StageTimes):
         began_s, processor_s = time.perf_counter(), time.thread_time()
         yield
         processor_s = time.thread_time() - processor_s
-        self.add(stage, (time.perf_counter() - began_s) * 1e3)
+        milliseconds = (time.perf_counter() - began_s) * 1e3
         with self._lock:
+            self._record(stage, milliseconds)
             self.processor_s[stage] += processor_s
 
-    def add(self, stage: str, milliseconds: float) -> None:
-        super().add(stage, milliseconds)
-        with self._lock:
-            self._all.setdefault(stage, []).append(milliseconds)
-            self.last_s = time.perf_counter()
+    def _record(self, stage: str, milliseconds: float) -> None:
+        super()._record(stage, milliseconds)
+        self._all.setdefault(stage, []).append(milliseconds)
+        self.last_s = time.perf_counter()
 
     def all(self) -> dict[str, list[float]]:
         with self._lock:

@@ -240,15 +240,17 @@ class Sender:
         self.outgoing.opened(answer.receive_maximum, answer.packet_limit_bytes)
         self.connected = True
         try:
-            while not self._closing:
-                self._publish(connection)
-                # Without an event as well: what was delivered is deleted when it is due, or the waiting becomes a spin.
-                self._take_events(connection.wait(self._patience_s()))
-                if connection.ended is not None:
-                    return self._lost(connection.ended)
-                self._heartbeat(HEARTBEAT_S)
-                if self._quiet:  # somebody waits for the spool to be empty
-                    self.outgoing.tidy()
+            with self._spool.watched():
+                while not self._closing:
+                    self._publish(connection)
+                    # Without an event as well: what was delivered is deleted when it is due, or the waiting becomes a
+                    # spin.
+                    self._take_events(connection.wait(self._patience_s()))
+                    if connection.ended is not None:
+                        return self._lost(connection.ended)
+                    self._heartbeat(HEARTBEAT_S)
+                    if self._quiet:  # somebody waits for the spool to be empty
+                        self.outgoing.tidy()
             self._say_goodbye(connection)
         finally:
             self.connected = False
@@ -337,9 +339,9 @@ class Sender:
             self._heartbeat(OFFLINE_HEARTBEAT_S)
 
     def _patience_s(self) -> float:
-        due_s = self.outgoing.next_due_s()
         heartbeat_s = self._next_heartbeat + RIDE_ALONG_S - time.monotonic()
-        return heartbeat_s if due_s is None else min(due_s, heartbeat_s)
+        waits = (heartbeat_s, self.outgoing.next_due_s(), self._spool.look_after_disk())
+        return min(wait_s for wait_s in waits if wait_s is not None)
 
     def _heartbeat(self, period_s: float) -> None:
         """A heartbeat at most every `period_s`: a last will cannot tell that the pipeline has stalled, this can."""

@@ -120,6 +120,27 @@ def test_while_it_looks_by_itself_nobody_wakes_it(disk: Disk, file: Path) -> Non
     assert disk.visits == []
 
 
+def test_where_somebody_watches_it_is_woken_when_told_and_by_nothing_else(disk: Disk, file: Path) -> None:
+    sync = DiskSync(file, 0.01, _nothing)
+    assert wait_until(lambda: _rests(sync))
+    sync.watched(True)
+    sync.written([1])
+    assert _rests(sync)
+    assert wait_until(lambda: (sync.due_in_s() or 0.0) < 0)
+    assert _rests(sync) and disk.visits == []
+    sync.look()
+    disk.wait_for(2)  # the folder, the file
+    assert wait_until(lambda: _rests(sync)) and sync.due_in_s() is None
+    sync.written([2])
+    sync.spare([2])
+    assert sync.due_in_s() is None
+    sync.written([3])
+    sync.watched(False)  # and so it is its own affair again
+    disk.wait_for(3)
+    sync.close()
+    assert len(disk.visits) == 3
+
+
 class LateGate:
     """A gate that is opened when the time of whoever waits for it is just up, and the next time just before."""
 

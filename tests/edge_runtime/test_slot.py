@@ -48,6 +48,21 @@ def test_every_frame_makes_the_reader_wait_and_loses_nothing() -> None:
     assert taken == list(range(total)) and sum(lost) == 0
 
 
+def test_a_reader_that_waits_is_woken_when_half_of_the_queue_is_taken() -> None:
+    slot = FrameSlot("every_frame")
+    for n in range(QUEUE_LENGTH):
+        slot.put(empty_frame(n))
+    reader = threading.Thread(target=lambda: [slot.put(empty_frame(n)) for n in range(2)])
+    reader.start()
+    slot.take()
+    time.sleep(0.05)
+    assert len(slot) == QUEUE_LENGTH - 1 and reader.is_alive()
+    for _ in range(QUEUE_LENGTH - QUEUE_LENGTH // 2 - 1):
+        slot.take()
+    reader.join(10)
+    assert not reader.is_alive() and len(slot) == QUEUE_LENGTH // 2 + 2
+
+
 def test_closing_frees_a_reader_that_waits() -> None:
     slot, lost = FrameSlot("every_frame"), list[int]()
     for n in range(QUEUE_LENGTH):

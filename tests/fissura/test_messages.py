@@ -62,6 +62,7 @@ def test_whole_corners_go_out_as_whole_numbers() -> None:
     detection = Detection.model_validate_json((GOLDEN / "1.0" / "detection.json").read_bytes())
     for points, text in (
         (np.array([[1, 2], [30, 4]], np.int32), b'"polygon_px":[[1,2],[30,4]]'),
+        (np.array([[1, 2], [5, 6], [30, 4]], np.int32)[::2], b'"polygon_px":[[1,2],[30,4]]'),
         (((0.25, 2.0), (1 / 3, 1e-9)), b'"polygon_px":[[0.25,2.0],[0.3333333333333333,1e-9]]'),
     ):
         crack = detection.crack.model_copy(update={"polygon_px": Polygon(points)})

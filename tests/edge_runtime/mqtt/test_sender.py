@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sqlite3
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -227,6 +229,29 @@ def test_heartbeats_come_where_no_message_takes_them_along(tmp_path: Path, broke
     assert wait_until(lambda: len(subscriber.of("telemetry")) >= 3)
     bench.close()
     subscriber.close()
+
+
+def test_what_a_silent_broker_does_not_acknowledge_goes_to_the_disk(
+    tmp_path: Path, broker: LocalBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits: list[str] = []
+    real = os.fdatasync
+
+    def fdatasync(descriptor: int) -> None:
+        real(descriptor)
+        visits.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    # The end of the connection would bring it to the disk as well.
+    bench = Bench(tmp_path, replace(_endpoint(broker.port), keepalive_s=300))
+    bench.sender.start()
+    assert wait_until(lambda: bench.sender.connected and bench.spool.empty())
+    broker.signal(signal.SIGSTOP)
+    before = len(visits)
+    bench.put(_json(1))
+    assert wait_until(lambda: bench.spool.path.name + "-wal" in visits[before:])
+    broker.signal(signal.SIGCONT)
+    bench.close()
 
 
 class Greeter:

@@ -96,12 +96,12 @@ class CrackFinder:
                     (height, width), probability, model.stamp.threshold, motion, keep, low_threshold
                 )
             low_threshold = None  # the fused map has it in it
-        seen = told = self._detect(inferred, probability, low_threshold, keep)
-        if memory.tracker is not None:
-            with self._times.measure("track"):
-                tracked = memory.tracker.update(seen, motion, (height, width))
-            seen, told = tracked.seen, tracked.told
-        memory.last = Found(frame, seen, told, probability)
+        seen = self._detect(inferred, probability, low_threshold, keep)
+        if memory.tracker is None:
+            return Found(frame, seen, seen, probability)
+        with self._times.measure("track"):
+            tracked = memory.tracker.update(seen, motion, (height, width))
+        memory.last = Found(frame, tracked.seen, tracked.told, probability)
         return memory.last
 
     def _detect(

@@ -176,7 +176,7 @@ class Pipeline:
 
     def _empty_live_slots(self) -> None:
         for camera, slot in zip(self._cameras, self._arrivals.slots, strict=True):
-            if camera.source.live and slot.take() is not None:
+            while camera.source.live and slot.take() is not None:
                 self._counters.dropped("paused", 1, camera.name)
 
     def _wind_up(self) -> None:
@@ -189,7 +189,7 @@ class Pipeline:
         while not self._stream.ended:
             if (inferred := self._stream.get(POLL_S)) is not None:
                 self._finish(inferred)
-            elif self._hurried or time.monotonic() > deadline:
+            elif not self._stream.ended and (self._hurried or time.monotonic() > deadline):
                 self.engine_hangs = True
                 self.failure = self.failure or EngineError("the engine hangs: it did not finish the frame in hand")
                 break

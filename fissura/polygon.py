@@ -83,7 +83,5 @@ class Polygon(Sequence[Point]):
         return core_schema.json_or_python_schema(
             json_schema=read,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), read]),
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                tuple, return_schema=inner, when_used="json"
-            ),
+            serialization=core_schema.plain_serializer_function_ser_schema(tuple, return_schema=inner),
         )

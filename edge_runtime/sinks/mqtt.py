@@ -117,7 +117,12 @@ class MqttSink(Sink):
         if not detections:
             return
         messages = [self._message(detection) for detection in detections]
-        self._latency.captured((message.uuid for message in messages), frame.captured_monotonic_ns)
+        of_this_frame = (
+            message.uuid
+            for message, detection in zip(messages, detections, strict=True)
+            if detection.phase != "end"  # which is of an earlier one, and may come long after the last
+        )
+        self._latency.captured(of_this_frame, frame.captured_monotonic_ns)
         self._spool.put(messages)
         self._spooled += len(detections)
         self._sender.wake()

@@ -279,6 +279,21 @@ def test_every_frame_drops_nothing(inference: Inference, bundle: Path) -> None:
     assert [f.sequence for f in run.sinks[0].frames] == list(range(30)) and run.drops == {}
 
 
+def test_a_paused_live_camera_is_read_on_though_its_queue_was_full(
+    inference: Inference, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Script, "live", True)
+    sink = AtThird()
+    run = Run(inference, bundle, [frame(n) for n in range(100)], sink)
+    sink.do = lambda: run.pipeline.pause(True)
+    rescue = threading.Timer(20, run.pipeline.stop)
+    rescue.start()
+    run.to_end()
+    rescue.cancel()
+    assert run.drops.keys() == {"paused"} and run.drops["paused"] + len(sink.frames) == 100
+    assert len(sink.frames) < 10  # what was in flight, and nothing that had waited
+
+
 def test_max_frames(inference: Inference, bundle: Path) -> None:
     run = Run(inference, bundle, [frame(n) for n in range(30)]).to_end(max_frames=3)
     assert len(run.sinks[0].frames) == 3

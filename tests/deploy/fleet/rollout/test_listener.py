@@ -112,9 +112,9 @@ NONSENSE = [
     (UPDATE_STATE.of("a"), b"[" * 60_000),
     (UPDATE_STATE.of("a"), b"x" * (LARGEST_BYTES + 1)),
     (UPDATE_STATE.of("a"), state("b", "committed", 7, 1, active=7).to_json()),  # speaks for another
-    (UPDATE_STATE.of("a"), state("a", "committed", 7, 2**70, active=7).to_json()),
+    (UPDATE_STATE.of("a"), state("a", "committed", 7, 2**70, active=7).model_dump_json().encode()),
     (UPDATE_STATE.of("a"), state("a", "committed", 7, 2**62, active=7).to_json()),  # would silence it for ever
-    (UPDATE_STATE.of("a"), state("a", "committed", 7, 1, active=2**80).to_json()),
+    (UPDATE_STATE.of("a"), state("a", "committed", 7, 1, active=2**80).model_dump_json().encode()),
     ("fissura/v1/fleet/update/state", state("fleet", "committed", 7, 1).to_json()),
     ("fissura/v1/a b/update/event", event("a b", "committed", 7, 1).to_json()),
     ("fissura/v1/" + "x" * 60 + "/update/event", event("x" * 60, "committed", 7, 1).to_json()),

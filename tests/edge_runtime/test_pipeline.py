@@ -295,7 +295,8 @@ def test_a_paused_live_camera_is_read_on_though_its_queue_was_full(
     at_once, read_on = list[int](), list[bool]()
 
     def pause() -> None:
-        time.sleep(0.2)  # the engine comes to its limit, and the queue is full again
+        time.sleep(0.2)  # the engine comes to its limit
+        assert wait_until(lambda: run.counters.snapshot().sources["front"].waits)  # and the reader to its own
         run.pipeline.pause(True)
         at_once.append(paused())
         watcher.start()
@@ -308,7 +309,7 @@ def test_a_paused_live_camera_is_read_on_though_its_queue_was_full(
     sink.do = pause
     run.to_end()
     watcher.join()
-    assert at_once[0] >= 3 and read_on == [True]
+    assert at_once[0] >= 2 and read_on == [True]
     assert len(sink.frames) < 15  # what was in flight, and nothing that had waited
 
 

@@ -26,9 +26,12 @@ class DiskSync:
     rest of it, so somebody else who is awake anyway may see to it (`watched`).
 
     Args:
-        path: of the file; need not be there before the first write, and is the same file from then on.
+        path: of the file, which is opened now and is the same one to the end.
         period_s: from a write to the visit to the disk.
         chore: what else has to wait for the disk, called in this thread; must not raise.
+
+    Raises:
+        OSError: the file cannot be opened.
     """
 
     def __init__(self, path: Path, period_s: float, chore: Callable[[], None]) -> None:
@@ -44,7 +47,9 @@ class DiskSync:
         self._watched = False
         self._wakes_at_s = AWAKE
         self._gate = threading.Lock()  # open where somebody calls; an event would cost the caller three times as much
-        self._descriptor: int | None = None  # of the file, once its folder on the disk has it
+        # Not at the first visit, which may be hours away: a process should have what it needs from the start.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._entered = False  # in its folder on the disk
         self._thread = threading.Thread(target=self._run, name="disk-sync", daemon=True)
         self._thread.start()
 
@@ -93,9 +98,7 @@ class DiskSync:
             self._closing = True
             self._call(0.0)
         self._thread.join()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        os.close(self._descriptor)
 
     def _call(self, due_s: float) -> None:
         """Wake the thread, if it would sleep for longer. The caller holds the lock."""
@@ -137,8 +140,8 @@ class DiskSync:
         with self._lock:  # before the disk is asked: what is written from now on is for the next time
             for_now, self._at_risk = self._at_risk, {}
         try:
-            if self._descriptor is None:
-                self._descriptor = self._entered()
+            if not self._entered:
+                self._enter()
             os.fdatasync(self._descriptor)
         except OSError as error:
             # It is in the file all the same; a disk that does not work makes the next write fail.
@@ -147,11 +150,11 @@ class DiskSync:
             with self._lock:
                 self._at_risk = dict.fromkeys(for_now, again_s) | self._at_risk
 
-    def _entered(self) -> int:
-        """The file, open, after its folder has reached the disk."""
+    def _enter(self) -> None:
+        """Bring the file's entry in its folder to the disk."""
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fdatasync(folder)
         finally:
             os.close(folder)
-        return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._entered = True

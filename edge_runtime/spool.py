@@ -27,6 +27,7 @@ from edge_runtime.fresh_rows import FreshRows
 from edge_runtime.spool_file import SpoolFile, translated
 from edge_runtime.spool_log import SpoolLog
 from edge_runtime.spool_row import Message, Priority, Row
+from fissura.errors import SpoolError
 from fissura.transaction import transaction
 
 SYNC_PERIOD_S = 0.05
@@ -100,7 +101,10 @@ class Spool:
             last_chance = max(0, self.limits.max_attempts - 1)
             database.execute("UPDATE outbox SET dead = 0, attempts = ? WHERE dead = 1", (last_chance,))
         self._log = SpoolLog(self._file.log, self._folding, self._write_lock)
-        self._sync = DiskSync(self._file.log, SYNC_PERIOD_S, self._log.fold)
+        try:
+            self._sync = DiskSync(self._file.log, SYNC_PERIOD_S, self._log.fold)
+        except OSError as error:
+            raise SpoolError(f"spool {path}: {self._file.log} cannot be opened: {error.strerror or error}") from error
 
     def put(self, messages: Sequence[Message]) -> None:
         """Store messages in one transaction; makes room where the bounds ask for it.

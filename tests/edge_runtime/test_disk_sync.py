@@ -221,12 +221,23 @@ def test_a_disk_that_fails_to_the_end_does_not_keep_it_from_closing(disk: Disk, 
     assert disk.visits == ["folder"]
 
 
-def test_it_keeps_the_file_open_and_lets_go_of_it_in_the_end(file: Path) -> None:
+def test_it_has_the_file_open_from_the_start_and_lets_go_of_it_in_the_end(disk: Disk, file: Path) -> None:
+    before = _open_files()
     sync = DiskSync(file, 0.01, _nothing)
+    assert _open_files() - before == {str(file)}
     sync.written([1])
-    assert wait_until(lambda: str(file) in _open_files())
+    disk.wait_for(2)
+    assert wait_until(lambda: _rests(sync))
+    assert _open_files() - before == {str(file)}  # a visit keeps nothing more
     sync.close()
     assert str(file) not in _open_files()
+
+
+def test_a_file_that_is_not_there_is_said_at_once(file: Path) -> None:
+    threads = threading.active_count()
+    with pytest.raises(FileNotFoundError):
+        DiskSync(file.with_name("other"), 60, _nothing)
+    assert threading.active_count() == threads
 
 
 def test_closing_ends_it_whatever_else_is_said_at_that_moment(disk: Disk, file: Path) -> None:

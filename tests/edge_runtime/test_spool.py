@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -259,6 +260,19 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolError, match="cannot be made"):
         Spool(tmp_path / "file" / "s.sqlite")
+
+
+def test_a_process_without_a_descriptor_left_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def full(path: str | Path, flags: int, *rest: int) -> int:
+        if str(path).endswith("-wal"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(SpoolError, match="-wal cannot be opened: Too many open files"):
+        Spool(tmp_path / "spool.sqlite")
 
 
 def test_a_full_disk_raises_and_leaves_the_spool_usable(tmp_path: Path) -> None:

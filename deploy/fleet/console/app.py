@@ -73,7 +73,7 @@ def make_app(sources: Sources, options: ConsoleOptions) -> Starlette:
             Route("/map", cracks.show),
             Route("/cracks/clusters", cracks.clusters),
             Route("/cracks/totals", cracks.totals),
-            Route("/cracks/{uuid:uuid}", cracks.crack),
+            Route("/cracks/{event_id:uuid}", cracks.crack),
             Route("/cracks.geojson", cracks.geojson),
             Route("/cracks.csv", cracks.csv),
             Route("/login", login.show),

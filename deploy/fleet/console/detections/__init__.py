@@ -1,1 +1,1 @@
-"""The cracks that devices report over MQTT: stored once each, asked for by place and time, given out as files."""
+"""The cracks that devices report over MQTT: an event each, asked for by place and time, given out as files."""

@@ -32,6 +32,7 @@ class CrackFilter:
         min_width_mm: largest width of the crack; those without millimetres are left out.
         min_width_px: the same in pixels.
         min_confidence: 0 to 1.
+        min_seen_frames: in how many frames the crack was seen; those of devices that do not track are left out.
     """
 
     box: Box | None = None
@@ -41,9 +42,10 @@ class CrackFilter:
     min_width_mm: float | None = None
     min_width_px: float | None = None
     min_confidence: float | None = None
+    min_seen_frames: float | None = None
 
     def conditions(self) -> tuple[list[str], list[object]]:
-        """Conditions of SQL, to be joined by AND, with `?` for their values."""
+        """SQL, to be joined by AND, with `?` for their values. What is part of another crack meets none."""
         simple: list[tuple[str, object]] = [
             ("captured_s >= ?", self.since_s),
             ("captured_s < ?", self.until_s),
@@ -51,8 +53,9 @@ class CrackFilter:
             ("max_width_mm >= ?", self.min_width_mm),
             ("max_width_px >= ?", self.min_width_px),
             ("confidence >= ?", self.min_confidence),
+            ("seen_frames >= ?", self.min_seen_frames),
         ]
-        words = [text for text, value in simple if value is not None]
+        words = ["part_of IS NULL", *(text for text, value in simple if value is not None)]
         values = [value for _, value in simple if value is not None]
         if (box := self.box) is not None:
             joined = "AND" if box.west <= box.east else "OR"
@@ -66,7 +69,7 @@ def read_filter(query: Mapping[str, str]) -> CrackFilter:
 
     Args:
         query: `bbox` (west,south,east,north), `since`, `until` (ISO 8601; without a zone: UTC), `serial`,
-            `min_width_mm`, `min_width_px`, `min_confidence`; others are passed over.
+            `min_width_mm`, `min_width_px`, `min_confidence`, `min_seen_frames`; others are passed over.
 
     Raises:
         UsageError: a value makes no sense.
@@ -85,6 +88,7 @@ def read_filter(query: Mapping[str, str]) -> CrackFilter:
         min_width_mm=_number("min_width_mm", query, 1e6),
         min_width_px=_number("min_width_px", query, 1e6),
         min_confidence=_number("min_confidence", query, 1),
+        min_seen_frames=_number("min_seen_frames", query, 1e6),
     )
 
 

@@ -35,11 +35,11 @@ def feature(row: Sighting) -> dict[str, object]:
     if row.altitude_m is not None:
         place.append(row.altitude_m)
     properties = _readable(row)
-    for name in (*PLACE, "uuid"):
+    for name in (*PLACE, "event_id"):
         del properties[name]
     return {
         "type": "Feature",
-        "id": row.uuid,
+        "id": row.event_id,
         "geometry": {"type": "Point", "coordinates": place},
         "properties": properties,
     }
@@ -54,7 +54,8 @@ def csv_table(rows: Iterable[Sighting]) -> Iterator[bytes]:
 
 def _readable(row: Sighting) -> dict[str, object]:
     """The fields, time in words."""
-    values: dict[str, object] = dict(zip(_HEAD, vars(row).values(), strict=True))
+    given = vars(row)
+    values: dict[str, object] = {head: given[name] for head, name in _HEAD.items()}
     values["captured_utc"] = _moment(row.captured_s)
     if row.latitude_deg is not None and row.longitude_deg is not None:
         values["latitude_deg"] = round(row.latitude_deg, DIGITS)
@@ -69,7 +70,8 @@ def _moment(at_s: float) -> str:
         return ""
 
 
-_HEAD = tuple("captured_utc" if name == "captured_s" else name for name in COLUMNS)
+# `part_of` is null wherever a crack is given out.
+_HEAD = {"captured_utc" if name == "captured_s" else name: name for name in COLUMNS if name != "part_of"}
 
 
 def _cell(value: object) -> object:

@@ -42,8 +42,8 @@ class DetectionListener:
         client_id: names the session that the broker keeps; of two consoles with the same one, one works.
 
     Attributes:
-        stored: detections that were new.
-        repeated: detections that were there already.
+        stored: detections that were new, or better than what there was of their event.
+        repeated: detections that were neither.
         refused: messages that were none.
         connected: whether the broker sends now.
     """

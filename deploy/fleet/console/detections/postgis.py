@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from deploy.fleet.console.detections.crack_filter import Box, CrackFilter
-from deploy.fleet.console.detections.sighting import COLUMNS, Sighting
+from deploy.fleet.console.detections.sighting import COLUMNS, KEEP_BEST, Sighting
 from deploy.fleet.console.detections.store import MOST_CLUSTERS, PAGE, Cluster, Totals
 from fissura.errors import FleetError, MissingDependencyError
 
@@ -25,8 +25,8 @@ _TABLE = """
 CREATE EXTENSION IF NOT EXISTS postgis;
 CREATE TABLE IF NOT EXISTS cracks (
     number BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
-    uuid UUID PRIMARY KEY,
-    event_id UUID NOT NULL,
+    uuid UUID NOT NULL,
+    event_id UUID PRIMARY KEY,
     serial TEXT NOT NULL,
     captured_s DOUBLE PRECISION NOT NULL,
     mission_id TEXT NOT NULL,
@@ -45,6 +45,9 @@ CREATE TABLE IF NOT EXISTS cracks (
     max_width_mm DOUBLE PRECISION,
     model TEXT NOT NULL,
     bundle_id TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    seen_frames INTEGER,
+    part_of UUID,
     place geometry(Point, 4326)
         GENERATED ALWAYS AS (ST_SetSRID(ST_MakePoint(longitude_deg, latitude_deg), 4326)) STORED
 );
@@ -52,17 +55,32 @@ CREATE INDEX IF NOT EXISTS cracks_place ON cracks USING gist (place);
 CREATE INDEX IF NOT EXISTS cracks_serial ON cracks (serial, captured_s);
 CREATE INDEX IF NOT EXISTS cracks_time ON cracks (captured_s);
 """
+# Until then each message was a row.
+_IS_OLD = """
+SELECT to_regclass('cracks') IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('cracks') AND attname = 'phase')
+"""
+_FROM_OLD = """
+DELETE FROM cracks USING cracks AS better WHERE cracks.event_id = better.event_id
+    AND (cracks.length_px, cracks.confidence, -cracks.number) < (better.length_px, better.confidence, -better.number);
+ALTER TABLE cracks
+    ADD COLUMN phase TEXT NOT NULL DEFAULT 'new',
+    ADD COLUMN seen_frames INTEGER,
+    ADD COLUMN part_of UUID,
+    DROP CONSTRAINT cracks_pkey,
+    ADD CONSTRAINT cracks_pkey PRIMARY KEY (event_id);
+"""
 _COLUMNS = ", ".join(COLUMNS)
-_READ = ", ".join(f"{name}::text" if name in ("uuid", "event_id") else name for name in COLUMNS)
-_INSERT = f"INSERT INTO cracks ({_COLUMNS}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) ON CONFLICT (uuid) DO NOTHING"
-_FIND = f"SELECT {_READ} FROM cracks WHERE uuid = %s::uuid"
+_READ = ", ".join(f"{name}::text" if name in ("uuid", "event_id", "part_of") else name for name in COLUMNS)
+_INSERT = f"INSERT INTO cracks ({_COLUMNS}) VALUES ({', '.join(['%s'] * len(COLUMNS))}) {KEEP_BEST}"
+_FIND = f"SELECT {_READ} FROM cracks WHERE event_id = %s::uuid AND part_of IS NULL"
 _TOTALS = """
 SELECT COUNT(*), COUNT(latitude_deg), MIN(longitude_deg), MIN(latitude_deg), MAX(longitude_deg), MAX(latitude_deg)
 FROM cracks
 """
 _CLUSTERS = """
 SELECT COUNT(*), AVG(latitude_deg), AVG(longitude_deg), MAX(confidence), MAX(max_width_mm), MAX(max_width_px),
-    MIN(uuid::text)
+    MIN(event_id::text)
 FROM cracks
 """
 
@@ -81,6 +99,8 @@ class PostgisStore:
         self._url = url
         with self._connection() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            if connection.execute(_IS_OLD).fetchone() == (True,):
+                connection.execute(_FROM_OLD)
             connection.execute(_TABLE)
 
     def add(self, sightings: Sequence[Sighting]) -> int:
@@ -97,8 +117,8 @@ class PostgisStore:
                 last = number
                 yield Sighting(*fields)
 
-    def find(self, uuid: str) -> Sighting | None:
-        rows = self._rows(_FIND, [uuid])
+    def find(self, event_id: str) -> Sighting | None:
+        rows = self._rows(_FIND, [event_id])
         return Sighting(*rows[0]) if rows else None
 
     def totals(self, wanted: CrackFilter) -> Totals:

@@ -1,4 +1,4 @@
-"""A crack as it is stored: the figures of a detection, without its outline."""
+"""A crack as it is stored: the figures of its best sighting, without the outline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from fissura.messages import Detection
 
 @dataclass(frozen=True)
 class Sighting:
-    """One detection. Times are seconds of UTC since 1970; positions are WGS 84 and None where the device knew none.
+    """One crack, as a detection shows it.
+
+    Times are seconds of UTC since 1970; positions are WGS 84 and None where the device knew none.
 
     Attributes:
         uuid: of the message.
@@ -18,6 +20,10 @@ class Sighting:
         captured_s: when the frame was captured, by the device's clock.
         mission_id: of the run.
         source: camera.
+        phase: `end`: the device has said that the event is over, and this is the best of all sightings; before that
+            it is the best of those that were told. Devices that do not track say `new` alone.
+        seen_frames: in how many frames the crack was seen by then; None: the device does not track.
+        part_of: event id of the older crack that this one turned out to be part of; it is then not given out.
     """
 
     uuid: str
@@ -40,6 +46,9 @@ class Sighting:
     max_width_mm: float | None
     model: str
     bundle_id: str
+    phase: str
+    seen_frames: int | None
+    part_of: str | None
 
     def values(self) -> tuple[object, ...]:
         """The fields in order, for a database."""
@@ -48,6 +57,14 @@ class Sighting:
 
 YEARS = range(1970, 2100)  # a clock that was never set begins in 1970
 COLUMNS = tuple(field.name for field in fields(Sighting))
+# SQL, behind an INSERT: what is kept of an event whose messages may come in any order and more than once. It is the
+# device's own order, by which the end repeats the longest sighting. No device writes over what another one has said.
+KEEP_BEST = f"""
+ON CONFLICT (event_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "event_id")}
+WHERE cracks.serial = excluded.serial
+AND (excluded.phase = 'end', excluded.length_px, excluded.confidence)
+  > (cracks.phase = 'end', cracks.length_px, cracks.confidence)
+"""
 
 
 def sighting(message: Detection) -> Sighting:
@@ -80,4 +97,7 @@ def sighting(message: Detection) -> Sighting:
         max_width_mm=crack.max_width_mm,
         model=message.model.name,
         bundle_id=message.model.bundle_id,
+        phase=message.phase,
+        seen_frames=message.seen_frames,
+        part_of=None if message.part_of is None else str(message.part_of),
     )

@@ -9,21 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from deploy.fleet.console.detections.crack_filter import Box, CrackFilter
-from deploy.fleet.console.detections.sighting import COLUMNS, Sighting
+from deploy.fleet.console.detections.sighting import COLUMNS, KEEP_BEST, Sighting
 from deploy.fleet.console.detections.store import MOST_CLUSTERS, PAGE, Cluster, Totals
 from fissura.errors import FleetError
 from fissura.transaction import transaction
 
 APPLICATION_ID = 0x66646574  # 'fdet'
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 30.0
 
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
+_TABLE = """
 CREATE TABLE IF NOT EXISTS cracks (
     number INTEGER PRIMARY KEY,
-    uuid TEXT NOT NULL UNIQUE,
-    event_id TEXT NOT NULL,
+    uuid TEXT NOT NULL,
+    event_id TEXT NOT NULL UNIQUE,
     serial TEXT NOT NULL,
     captured_s REAL NOT NULL,
     mission_id TEXT NOT NULL,
@@ -41,26 +40,47 @@ CREATE TABLE IF NOT EXISTS cracks (
     mean_width_mm REAL,
     max_width_mm REAL,
     model TEXT NOT NULL,
-    bundle_id TEXT NOT NULL
+    bundle_id TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    seen_frames INTEGER,
+    part_of TEXT
 );
 -- With all that the map asks for, so that it need not look into the table.
 CREATE INDEX IF NOT EXISTS cracks_place
-    ON cracks (latitude_deg, longitude_deg, confidence, max_width_mm, max_width_px, uuid)
-    WHERE latitude_deg IS NOT NULL;
+    ON cracks (latitude_deg, longitude_deg, confidence, max_width_mm, max_width_px, event_id, part_of)
+    WHERE latitude_deg IS NOT NULL AND part_of IS NULL;
 CREATE INDEX IF NOT EXISTS cracks_serial ON cracks (serial, captured_s);
 CREATE INDEX IF NOT EXISTS cracks_time ON cracks (captured_s);
+"""
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+{_TABLE}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 _COLUMNS = ", ".join(COLUMNS)
-_INSERT = f"INSERT INTO cracks ({_COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (uuid) DO NOTHING"
+_INSERT = f"INSERT INTO cracks ({_COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS))}) {KEEP_BEST}"
+_OLD_COLUMNS = _COLUMNS.removesuffix(", phase, seen_frames, part_of")
+# Until then each message was a row.
+_FROM_1 = f"""
+ALTER TABLE cracks RENAME TO messages;
+DROP INDEX cracks_place;
+DROP INDEX cracks_serial;
+DROP INDEX cracks_time;
+{_TABLE}
+INSERT INTO cracks ({_COLUMNS})
+SELECT {_OLD_COLUMNS}, 'new', NULL, NULL FROM messages WHERE TRUE ORDER BY number {KEEP_BEST};
+DROP TABLE messages;
+PRAGMA user_version = 2;
+"""
 _TOTALS = """
 SELECT COUNT(*), COUNT(latitude_deg), MIN(longitude_deg), MIN(latitude_deg), MAX(longitude_deg), MAX(latitude_deg)
 FROM cracks
 """
 _CLUSTERS = """
-SELECT COUNT(*), AVG(latitude_deg), AVG(longitude_deg), MAX(confidence), MAX(max_width_mm), MAX(max_width_px), MIN(uuid)
+SELECT COUNT(*), AVG(latitude_deg), AVG(longitude_deg), MAX(confidence), MAX(max_width_mm), MAX(max_width_px),
+    MIN(event_id)
 FROM cracks
 """
 
@@ -90,6 +110,11 @@ class SqliteStore:
                     fix="use that fissura",
                 )
             connection.execute("PRAGMA journal_mode = WAL")
+            if version == 1:
+                with transaction(connection):
+                    if _value(connection, "PRAGMA user_version") == 1:  # still: no other console was quicker
+                        for statement in _FROM_1.split(";"):  # a script would end the transaction first
+                            connection.execute(statement)
 
     def add(self, sightings: Sequence[Sighting]) -> int:
         with self._connection() as connection:
@@ -112,9 +137,10 @@ class SqliteStore:
                 last = number
                 yield Sighting(*fields)
 
-    def find(self, uuid: str) -> Sighting | None:
+    def find(self, event_id: str) -> Sighting | None:
+        query = f"SELECT {_COLUMNS} FROM cracks WHERE event_id = ? AND part_of IS NULL"
         with self._connection() as connection:
-            row = connection.execute(f"SELECT {_COLUMNS} FROM cracks WHERE uuid = ?", [uuid]).fetchone()
+            row = connection.execute(query, [event_id]).fetchone()
         return None if row is None else Sighting(*row)
 
     def totals(self, wanted: CrackFilter) -> Totals:

@@ -40,7 +40,7 @@ class Cluster:
         confidence: highest.
         max_width_mm: largest; None: of none of them it is known.
         max_width_px: largest.
-        uuid: of one of them: of the only one, where `count` is 1.
+        event_id: of one of them: of the only one, where `count` is 1.
     """
 
     count: int
@@ -49,19 +49,22 @@ class Cluster:
     confidence: float
     max_width_mm: float | None
     max_width_px: float
-    uuid: str
+    event_id: str
 
 
 class DetectionStore(Protocol):
-    """Safe to use from several threads."""
+    """Events, each as its best sighting; those that turned out to be part of others are not given out.
+
+    Safe to use from several threads.
+    """
 
     def add(self, sightings: Sequence[Sighting]) -> int:
-        """Store durably what is new, all at once; returns how many that are."""
+        """Store durably what is new, or better than what there is of its event, all at once; returns how many it is."""
 
     def rows(self, wanted: CrackFilter) -> Iterator[Sighting]:
         """Cracks in the order in which they came; a few at a time, so that any number takes little memory."""
 
-    def find(self, uuid: str) -> Sighting | None:
+    def find(self, event_id: str) -> Sighting | None:
         """One crack."""
 
     def totals(self, wanted: CrackFilter) -> Totals:

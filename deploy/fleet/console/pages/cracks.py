@@ -15,7 +15,7 @@ from deploy.fleet.console.detections.store import DetectionStore
 from deploy.fleet.console.render import Renderer
 from fissura.errors import UsageError
 
-NAMES = ("serial", "since", "until", "min_width_mm", "min_width_px", "min_confidence")
+NAMES = ("serial", "since", "until", "min_width_mm", "min_width_px", "min_confidence", "min_seen_frames")
 EXPORTED = frozenset((*NAMES, "bbox"))
 SMALLEST_CELL_DEG = 1e-7
 
@@ -67,7 +67,7 @@ class CracksPage:
 
     def crack(self, request: Request) -> Response:
         """One crack, as a GeoJSON feature."""
-        row = self._store.find(str(request.path_params["uuid"]))
+        row = self._store.find(str(request.path_params["event_id"]))
         if row is None or row.longitude_deg is None:
             raise HTTPException(404, "No such crack.")
         return JSONResponse(feature(row), media_type="application/geo+json")

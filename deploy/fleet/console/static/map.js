@@ -147,8 +147,8 @@ function start(box) {
     const step = stepOf(scale, scale.of(cluster));
     const circle = element("circle", { cx, cy, r, fill: step === null ? UNKNOWN : STEPS[step] });
     circle.append(element("title", {}, cluster.count === 1 ? "1 crack" : `${cluster.count} cracks`));
-    if (cluster.count === 1 && picked?.uuid === cluster.uuid) circle.classList.add("chosen");
-    circle.addEventListener("click", () => (cluster.count === 1 ? choose(cluster.uuid) : open(cluster)));
+    if (cluster.count === 1 && picked?.event_id === cluster.event_id) circle.classList.add("chosen");
+    circle.addEventListener("click", () => (cluster.count === 1 ? choose(cluster.event_id) : open(cluster)));
     parts.push(circle);
     if (cluster.count > 1) {
       parts.push(element("text", { class: "count", x: cx, y: cy, fill: step === null || step > 1 ? "#fff" : "#1c2127" }, short(cluster.count)));
@@ -158,12 +158,12 @@ function start(box) {
   function open(cluster) {
     view.lon = cluster.longitude_deg;
     view.lat = cluster.latitude_deg;
-    if (view.zoom >= MOST_ZOOM) choose(cluster.uuid);
+    if (view.zoom >= MOST_ZOOM) choose(cluster.event_id);
     zoom(2);
   }
 
-  async function choose(uuid) {
-    const answer = await fetch(`/cracks/${uuid}`);
+  async function choose(event_id) {
+    const answer = await fetch(`/cracks/${event_id}`);
     if (!answer.ok) return;
     const crack = await answer.json();
     const [lon, lat] = crack.geometry.coordinates;
@@ -177,6 +177,7 @@ function start(box) {
       ["Mean width", size(given.mean_width_px, given.mean_width_mm)],
       ["Length", size(given.length_px, given.length_mm)],
       ["Confidence", given.confidence.toFixed(2)],
+      ...(given.seen_frames === null ? [] : [["Seen in", seenIn(given.seen_frames, given.phase)]]),
       ["Camera", given.source],
       ["Mission", given.mission_id],
       ["Model", given.model],
@@ -197,8 +198,13 @@ function start(box) {
     close.addEventListener("click", unchoose);
     chosen.replaceChildren(list, close);
     chosen.hidden = false;
-    picked = { uuid, lon, lat };
+    picked = { event_id, lon, lat };
     draw();
+  }
+
+  // Before the end of an event it may be seen again.
+  function seenIn(frames, phase) {
+    return `${frames} ${frames === 1 ? "frame" : "frames"}${phase === "end" ? "" : " so far"}`;
   }
 
   // Beside the point where there is room, else as near as the map's edges let it.

@@ -110,8 +110,11 @@ def _plan(release: int, channel: str, percents: tuple[int, ...]) -> rollouts.Pla
 
 
 def fill_cracks(path: Path, count: int) -> None:
-    """Cracks on a road, a last one without a position, whose texts are attacks."""
-    rows = [sighting_number(number) for number in range(count)]
+    """Cracks on a road, a last one without a position, whose texts are attacks. One device of three tracks."""
+    rows = [
+        sighting_number(number, **({"phase": "end", "seen_frames": number} if number % 3 == 1 else {}))
+        for number in range(count)
+    ]
     nowhere = {"latitude_deg": None, "longitude_deg": None}
     rows.append(sighting_number(count, **nowhere, mission_id=f"=HYPERLINK({ATTACK})", source=ATTACK, model=ATTACK))
     rows.append(sighting_number(count + 1, latitude_deg=48.1, longitude_deg=11.5, serial="attacker", source=ATTACK))

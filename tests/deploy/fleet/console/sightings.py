@@ -33,6 +33,9 @@ def sighting_number(number: int, **changes: Any) -> Sighting:
         "max_width_mm": 2.0,
         "model": "cssr",
         "bundle_id": "ab" * 32,
+        "phase": "new",
+        "seen_frames": None,
+        "part_of": None,
     }
     return Sighting(**{**values, **changes})
 

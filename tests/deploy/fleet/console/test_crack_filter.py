@@ -15,6 +15,7 @@ def test_all_of_it() -> None:
         "min_width_mm": "0.5",
         "min_width_px": "",
         "min_confidence": "0.8",
+        "min_seen_frames": "2",
         "other": "passed over",
     }
     wanted = read_filter(query)
@@ -25,6 +26,7 @@ def test_all_of_it() -> None:
         serial="truck-07",
         min_width_mm=0.5,
         min_confidence=0.8,
+        min_seen_frames=2,
     )
     assert read_filter({}) == CrackFilter()
 
@@ -44,6 +46,7 @@ def test_all_of_it() -> None:
         {"min_width_mm": "nan"},
         {"min_confidence": "1.5"},
         {"min_confidence": "inf"},
+        {"min_seen_frames": "often"},
     ],
 )
 def test_what_makes_no_sense_is_refused(query: dict[str, str]) -> None:

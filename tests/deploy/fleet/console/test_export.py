@@ -27,7 +27,7 @@ def test_geojson_is_what_the_standard_says() -> None:
     assert document["type"] == "FeatureCollection" and first["type"] == "Feature"
     assert first["geometry"] == {"type": "Point", "coordinates": [-13.9876543, 52.1234568]}  # longitude first
     assert second["geometry"]["coordinates"][2] == 40.5
-    assert first["id"] == rows[0].uuid
+    assert first["id"] == rows[0].event_id
     assert first["properties"]["captured_utc"] == "2023-11-14T22:13:21Z"
     assert "latitude_deg" not in first["properties"] and first["properties"]["max_width_mm"] == 2.0
 

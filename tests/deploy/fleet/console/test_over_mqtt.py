@@ -6,7 +6,9 @@ import json
 import re
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from edge_runtime.local_broker import find_mosquitto
@@ -101,3 +103,36 @@ def test_a_real_run_with_an_enrolled_certificate_puts_its_cracks_on_the_map(tmp_
             features = json.loads(page.get("cracks.geojson").content)["features"]
     assert {tuple(feature["geometry"]["coordinates"]) for feature in features} == {(13.4, 52.5)}
     assert all(feature["properties"]["max_width_mm"] > 0 for feature in features)
+
+
+@pytest.mark.slow
+def test_a_run_that_tracks_puts_each_crack_on_the_map_once(tmp_path: Path) -> None:
+    if find_mosquitto() is None:
+        pytest.skip("mosquitto is not installed: sudo apt-get install mosquitto")
+    log = tmp_path / "told.jsonl"
+    with GuardedBroker(tmp_path / "broker") as broker:
+        broker.issue("console")
+        tls = broker.issue("truck-07")
+        options = ("--broker", f"mqtts://localhost:{broker.port}", "--credentials", broker.folder / "console")
+        with ConsoleProcess(make_home(tmp_path / "fleet"), *options) as console, console.logged_in() as page:
+            run = start_run(
+                *("--bundle", CHECKOUT / "examples" / "bundles" / "tiny", "--mode", "segmentation", "--threads", "1"),
+                *("--source", "synth:?fly=8&count=30&gsd=0.5", "--position", "fixed:52.5,13.4", "--track"),
+                *("--serial", "truck-07", "--sink", f"jsonl:{log}"),
+                *("--sink", f"mqtts://localhost:{broker.port}", "--spool", tmp_path / "spool.sqlite"),
+                *("--ca", tls / "ca.pem", "--cert", tls / "client.pem", "--key", tls / "client.key"),
+            )
+            _, err = run.communicate(timeout=120)
+            assert run.returncode == 0, err
+            told = [json.loads(line) for line in log.read_text().splitlines()]
+            ends = {one["event_id"]: one for one in told if one["phase"] == "end" and one["part_of"] is None}
+            assert len(told) > 2 * len(ends) > 2
+            assert wait_until(lambda: {one["id"] for one in _features(page)} == set(ends))
+            for feature in _features(page):
+                end = ends[feature["id"]]
+                assert feature["properties"]["length_px"] == end["crack"]["length_px"]
+                assert feature["properties"]["seen_frames"] == end["seen_frames"]
+
+
+def _features(page: httpx.Client) -> list[dict[str, Any]]:
+    return json.loads(page.get("cracks.geojson").content)["features"]

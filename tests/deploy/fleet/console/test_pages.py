@@ -246,6 +246,11 @@ def test_the_map_shows_every_crack_that_has_a_position(site: ConsoleProcess, pag
     assert page.run("document.querySelector('#map').dataset.shown") == "13"
     assert page.run("document.querySelector('#map').dataset.points") == str(points)
     assert not page.errors
+    page.go(f"{site.url}map")
+    page.run("void (document.querySelector('[name=min_seen_frames]').value = '20')")
+    page.click(".filters button")
+    page.wait("document.querySelector('#map')?.dataset.shown === '6'")
+    assert "min_seen_frames=20" in page.run("document.querySelector('.files a').href")
 
 
 def test_a_point_tells_about_its_crack_and_a_heap_opens(site: ConsoleProcess, page: Browser) -> None:
@@ -268,6 +273,7 @@ def test_a_point_tells_about_its_crack_and_a_heap_opens(site: ConsoleProcess, pa
     outer = page.run(f"{place}('#map')")
     assert outer[0] <= left < right <= outer[2] and outer[1] <= top < bottom <= outer[3]
     assert "truck-01" in text and "2.00 mm (4.0 px)" in text and "± 2 m" in text and "2023-11-14" in text
+    assert re.search(r"Seen in\s+\d+ frames?\s", text) and "so far" not in text
 
 
 def test_the_map_moves_and_zooms(site: ConsoleProcess, page: Browser) -> None:

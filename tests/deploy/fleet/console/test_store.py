@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+import itertools
+import sqlite3
+import threading
+from contextlib import closing
+from dataclasses import astuple, replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from deploy.fleet.console.detections.crack_filter import Box, CrackFilter
+from deploy.fleet.console.detections.sighting import COLUMNS, Sighting
 from deploy.fleet.console.detections.store import DetectionStore, open_store
 from fissura.errors import FleetError
 from tests.deploy.fleet.console.sightings import sighting_number
@@ -37,8 +43,66 @@ def test_a_row_comes_back_as_it_was(store: DetectionStore) -> None:
     bare = sighting_number(2, **dict.fromkeys(("latitude_deg", "longitude_deg", "accuracy_m", "max_width_mm")))
     store.add([whole, bare])
     assert list(store.rows(CrackFilter())) == [whole, bare]
-    assert store.find(whole.uuid) == whole
+    assert store.find(whole.event_id) == whole
     assert store.find("00000000-0000-4000-8000-00000000ffff") is None
+
+
+def told(number: int) -> list[Sighting]:
+    """What a device that tracks says of one crack, in its order."""
+    phases = (("new", 80.0, 0.7, 1), ("update", 120.0, 0.8, 4), ("update", 110.0, 0.9, 9), ("end", 120.0, 0.8, 12))
+    return [
+        sighting_number(
+            4 * number + place,
+            event_id=str(UUID(int=number, version=4)),
+            serial="truck-01",
+            phase=phase,
+            length_px=length_px,
+            confidence=confidence,
+            seen_frames=frames,
+        )
+        for place, (phase, length_px, confidence, frames) in enumerate(phases)
+    ]
+
+
+def test_an_event_is_one_crack_its_best_sighting_whatever_the_order(store: DetectionStore) -> None:
+    orders = list(itertools.permutations(range(4)))
+    for number, order in enumerate(orders):
+        messages = [told(number)[place] for place in order]
+        for message in messages:  # each on its own, as a slow device's come
+            store.add([message])
+        assert store.add(messages) == 0, "they come again when a broker sends what it has no word about"
+    assert list(store.rows(CrackFilter())) == [told(number)[-1] for number in range(len(orders))]
+    assert store.totals(CrackFilter()).cracks == len(orders)
+
+
+def test_before_its_end_an_event_is_its_longest_sighting(store: DetectionStore) -> None:
+    new, longer, elsewhere, end = told(0)
+    assert store.add([new, longer, elsewhere]) == 2
+    assert store.find(new.event_id) == longer
+    assert store.add([end]) == 1
+    assert store.find(new.event_id) == end
+
+
+def test_what_is_part_of_another_crack_is_none_and_stays_so(store: DetectionStore) -> None:
+    *before, end = told(0)
+    whole = told(1)[0]
+    store.add([*before, whole])
+    assert store.totals(CrackFilter()).cracks == 2
+    store.add([replace(end, part_of=whole.event_id)])
+    store.add(before)  # once more, behind
+    assert list(store.rows(CrackFilter())) == [whole]
+    assert store.totals(CrackFilter()).cracks == 1
+    assert [cluster.event_id for cluster in store.clusters(CrackFilter(), (1, 1))] == [whole.event_id]
+    assert store.find(end.event_id) is None
+
+
+def test_no_device_writes_over_what_another_has_said(store: DetectionStore) -> None:
+    theirs = told(0)[0]
+    store.add([theirs])
+    assert store.add([replace(told(0)[-1], serial="truck-02")]) == 0
+    assert list(store.rows(CrackFilter())) == [theirs]
+    same_message = replace(told(1)[0], uuid=theirs.uuid)
+    assert store.add([same_message]) == 1
 
 
 def test_an_export_reads_page_by_page_and_leaves_nothing_out(store: DetectionStore) -> None:
@@ -59,6 +123,7 @@ def test_an_export_reads_page_by_page_and_leaves_nothing_out(store: DetectionSto
         (CrackFilter(min_width_mm=3.0), [3, 5]),
         (CrackFilter(min_width_px=7.0), [4]),
         (CrackFilter(min_confidence=0.95), [5]),
+        (CrackFilter(min_seen_frames=2), [1]),
         (CrackFilter(box=Box(13.40005, 52, 13.40035, 53)), [1, 2, 3]),
         (CrackFilter(box=Box(13.40005, 52, 13.40035, 53), serial="truck-00"), [3]),
         (CrackFilter(box=Box(13.4003, 52, 13.4001, 53)), [0, 1, 3, 4]),
@@ -67,8 +132,8 @@ def test_an_export_reads_page_by_page_and_leaves_nothing_out(store: DetectionSto
 def test_filters(store: DetectionStore, wanted: CrackFilter, expected: list[int]) -> None:
     store.add(
         [
-            sighting_number(0),
-            sighting_number(1),
+            sighting_number(0, seen_frames=1),
+            sighting_number(1, seen_frames=2),
             sighting_number(2, max_width_mm=None),
             sighting_number(3, max_width_mm=3.0),
             sighting_number(4, max_width_px=7.5),
@@ -94,7 +159,7 @@ def test_clusters_hold_every_crack_with_a_position_once(store: DetectionStore) -
     store.add([*near, far, sighting_number(10, latitude_deg=None, longitude_deg=None)])
     first, second = store.clusters(CrackFilter(), (0.01, 0.01))
     assert (first.count, second.count) == (9, 1)
-    assert (second.uuid, second.max_width_mm, second.latitude_deg) == (far.uuid, None, -33.0)
+    assert (second.event_id, second.max_width_mm, second.latitude_deg) == (far.event_id, None, -33.0)
     assert first.longitude_deg == pytest.approx(13.4001004)
     whole_earth = store.clusters(CrackFilter(), (360, 180))
     assert sum(cluster.count for cluster in whole_earth) == 10
@@ -128,8 +193,6 @@ def test_a_database_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
-    import sqlite3
-
     path = tmp_path / "other.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE mine (x)")
@@ -142,6 +205,83 @@ def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
         open_store(None, path)
 
 
+# As they were before the stores knew events.
+SQLITE_1 = """
+CREATE TABLE cracks (
+    number INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, event_id TEXT NOT NULL, serial TEXT NOT NULL,
+    captured_s REAL NOT NULL, mission_id TEXT NOT NULL, source TEXT NOT NULL, latitude_deg REAL, longitude_deg REAL,
+    altitude_m REAL, accuracy_m REAL, heading_deg REAL, confidence REAL NOT NULL, length_px REAL NOT NULL,
+    mean_width_px REAL NOT NULL, max_width_px REAL NOT NULL, length_mm REAL, mean_width_mm REAL, max_width_mm REAL,
+    model TEXT NOT NULL, bundle_id TEXT NOT NULL
+);
+CREATE INDEX cracks_place ON cracks (latitude_deg, longitude_deg, confidence, max_width_mm, max_width_px, uuid)
+    WHERE latitude_deg IS NOT NULL;
+CREATE INDEX cracks_serial ON cracks (serial, captured_s);
+CREATE INDEX cracks_time ON cracks (captured_s);
+PRAGMA application_id = 0x66646574;
+PRAGMA user_version = 1;
+"""
+POSTGIS_1 = """
+CREATE EXTENSION IF NOT EXISTS postgis;
+CREATE TABLE cracks (
+    number BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE, uuid UUID PRIMARY KEY, event_id UUID NOT NULL,
+    serial TEXT NOT NULL, captured_s DOUBLE PRECISION NOT NULL, mission_id TEXT NOT NULL, source TEXT NOT NULL,
+    latitude_deg DOUBLE PRECISION, longitude_deg DOUBLE PRECISION, altitude_m DOUBLE PRECISION,
+    accuracy_m DOUBLE PRECISION, heading_deg DOUBLE PRECISION, confidence DOUBLE PRECISION NOT NULL,
+    length_px DOUBLE PRECISION NOT NULL, mean_width_px DOUBLE PRECISION NOT NULL,
+    max_width_px DOUBLE PRECISION NOT NULL, length_mm DOUBLE PRECISION, mean_width_mm DOUBLE PRECISION,
+    max_width_mm DOUBLE PRECISION, model TEXT NOT NULL, bundle_id TEXT NOT NULL,
+    place geometry(Point, 4326)
+        GENERATED ALWAYS AS (ST_SetSRID(ST_MakePoint(longitude_deg, latitude_deg), 4326)) STORED
+);
+CREATE INDEX cracks_place ON cracks USING gist (place);
+CREATE INDEX cracks_serial ON cracks (serial, captured_s);
+CREATE INDEX cracks_time ON cracks (captured_s);
+"""
+OLD_COLUMNS = COLUMNS[:-3]
+# What an old store has of them: each message was a row, and nobody asked for its phase.
+OLD_ROWS = [*told(0), sighting_number(99, phase="new")]
+OLD_EVENTS = [replace(told(0)[1], phase="new", seen_frames=None), OLD_ROWS[-1]]
+
+
+def test_an_sqlite_file_of_before_events_is_taken_over_once(tmp_path: Path) -> None:
+    path = tmp_path / "detections.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(SQLITE_1)
+        insert = f"INSERT INTO cracks ({', '.join(OLD_COLUMNS)}) VALUES ({', '.join('?' * len(OLD_COLUMNS))})"
+        connection.executemany(insert, [row.values()[:-3] for row in OLD_ROWS])
+    found, together = list[list[Sighting]](), threading.Barrier(4)
+
+    def start() -> None:
+        together.wait()
+        found.append(list(open_store(None, path).rows(CrackFilter())))
+
+    consoles = [threading.Thread(target=start) for _ in range(4)]
+    for console in consoles:
+        console.start()
+    for console in consoles:
+        console.join()
+    assert found == [OLD_EVENTS] * 4
+    store = open_store(None, path)
+    assert store.add([told(0)[-1]]) == 1
+    assert store.totals(CrackFilter()).cracks == 2
+
+
+def test_a_postgis_table_of_before_events_is_taken_over(postgres: str, tmp_path: Path) -> None:
+    import psycopg
+
+    insert = f"INSERT INTO cracks ({', '.join(OLD_COLUMNS)}) VALUES ({', '.join(['%s'] * len(OLD_COLUMNS))})"
+    with psycopg.connect(postgres) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS cracks")
+        cursor.execute(POSTGIS_1)
+        cursor.executemany(insert, [row.values()[:-3] for row in OLD_ROWS])
+    for _ in range(2):
+        store = open_store(postgres, tmp_path / "unused.sqlite")
+        assert list(store.rows(CrackFilter())) == OLD_EVENTS
+    assert store.add([told(0)[-1]]) == 1
+    assert store.totals(CrackFilter()).cracks == 2
+
+
 def test_postgis_finds_a_crack_by_its_key(postgres: str, tmp_path: Path) -> None:
     import psycopg
 
@@ -151,5 +291,5 @@ def test_postgis_finds_a_crack_by_its_key(postgres: str, tmp_path: Path) -> None
     store.add([sighting_number(1)])
     with psycopg.connect(postgres) as connection:
         connection.execute("SET enable_seqscan = off")  # the planner reads so small a table as a whole, else
-        plan = str(connection.execute(f"EXPLAIN {_FIND}", [sighting_number(1).uuid]).fetchall())
+        plan = str(connection.execute(f"EXPLAIN {_FIND}", [sighting_number(1).event_id]).fetchall())
     assert "cracks_pkey" in plan, plan

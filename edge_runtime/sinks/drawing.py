@@ -1,8 +1,9 @@
-"""Cracks drawn on their frame, for people: outline, tint, number, length and width."""
+"""Cracks drawn on their frame, for people: outline, tint, name, length and width."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -22,7 +23,34 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 # grey pavement; RGB.
 COLOURS: tuple[tuple[int, int, int], ...] = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (213, 94, 0))
 
+NAME_LETTERS = 4  # of an event's id
+
 Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What tells a crack from others.
+
+    Attributes:
+        name: in its label.
+        colour: RGB.
+    """
+
+    name: str
+    colour: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, number: int, detection: Detection) -> Mark:
+        """The same in all frames where the device tracks.
+
+        Args:
+            number: of the detection in its frame, from 0.
+            detection: the crack.
+        """
+        if detection.seen_frames is None:
+            return cls(f"#{number + 1}", COLOURS[number % len(COLOURS)])
+        return cls(f"#{detection.event_id.hex[:NAME_LETTERS]}", COLOURS[detection.event_id.int % len(COLOURS)])
 
 
 def annotate(frame: Frame, detections: Sequence[Detection], probability: NDArray[np.float32] | None) -> RgbImage:
@@ -46,14 +74,15 @@ def annotate(frame: Frame, detections: Sequence[Detection], probability: NDArray
     )
     unit = max(1.0, min(canvas.shape[:2]) / LEGIBLE_PX)  # so that text keeps its share of large frames
     outlines = [_outline(detection.crack, enlargement) for detection in detections]
-    if probability is not None:
-        _tint(canvas, outlines, detections, probability)
+    marks = [Mark.of(number, detection) for number, detection in enumerate(detections)]
+    if probability is not None and detections:
+        _tint(canvas, outlines, marks, probability, detections[0].model.threshold)
     thickness = max(1, round(1.5 * unit))
-    for number, outline in enumerate(outlines):
-        cv2.polylines(canvas, [outline], True, _colour(number), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+    for mark, outline in zip(marks, outlines, strict=True):
+        cv2.polylines(canvas, [outline], True, mark.colour, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
     taken: list[Box] = []
-    for number, detection in enumerate(detections):
-        taken.append(_label(canvas, number, detection.crack, enlargement, unit, taken))
+    for mark, detection in zip(marks, detections, strict=True):
+        taken.append(_label(canvas, mark, detection.crack, enlargement, unit, taken))
     return np.vstack([canvas, _footer(canvas.shape[1], frame, detections, unit)])
 
 
@@ -66,26 +95,25 @@ def _outline(crack: CrackGeometry, enlargement: int) -> NDArray[np.int32]:
 def _tint(
     canvas: RgbImage,
     outlines: Sequence[NDArray[np.int32]],
-    detections: Sequence[Detection],
+    marks: Sequence[Mark],
     probability: NDArray[np.float32],
+    threshold: float,
 ) -> None:
-    if not detections:
-        return
     size = (canvas.shape[1], canvas.shape[0])
-    crack = cv2.resize(probability, size, interpolation=cv2.INTER_LINEAR) >= detections[0].model.threshold
+    crack = cv2.resize(probability, size, interpolation=cv2.INTER_LINEAR) >= threshold
     owner = np.zeros(canvas.shape[:2], np.uint16)
     for number, outline in enumerate(outlines):
         cv2.fillPoly(owner, [outline], number + 1, shift=SUBPIXEL_BITS)
     pixels = crack & (owner > 0)
-    colours = np.array([_colour(number) for number in range(len(outlines))])
+    colours = np.array([mark.colour for mark in marks])
     canvas[pixels] = (canvas[pixels] * (1 - TINT) + colours[owner[pixels] - 1] * TINT).astype(np.uint8)
 
 
 def _label(
-    canvas: RgbImage, number: int, crack: CrackGeometry, enlargement: int, unit: float, taken: Sequence[Box]
+    canvas: RgbImage, mark: Mark, crack: CrackGeometry, enlargement: int, unit: float, taken: Sequence[Box]
 ) -> Box:
-    """Write a crack's number and size beside it, moved down until it covers no other label."""
-    text = _size_text(number, crack)
+    """Write a crack's name and size beside it, moved down until it covers no other label."""
+    text = f"{mark.name}  {_size_text(crack)}"
     scale = 0.5 * unit
     thickness = max(1, round(unit))
     (text_width, text_height), base = cv2.getTextSize(text, FONT, scale, thickness)
@@ -99,18 +127,18 @@ def _label(
         top += height + 1
     patch = canvas[top : top + height, left : left + width]
     patch[:] = patch // 4  # dark enough for the text, and the pavement still shows
-    cv2.rectangle(canvas, (left, top), (left + max(2, margin // 2), top + height - 1), _colour(number), cv2.FILLED)
+    cv2.rectangle(canvas, (left, top), (left + max(2, margin // 2), top + height - 1), mark.colour, cv2.FILLED)
     origin = (left + margin + margin // 2, top + text_height + margin // 2)
     cv2.putText(canvas, text, origin, FONT, scale, (255, 255, 255), thickness, cv2.LINE_AA)
     return left, top, width, height
 
 
-def _size_text(number: int, crack: CrackGeometry) -> str:
+def _size_text(crack: CrackGeometry) -> str:
     sizes, unit = (crack.length_mm, crack.mean_width_mm, crack.max_width_mm), "mm"
     if None in sizes:
         sizes, unit = (crack.length_px, crack.mean_width_px, crack.max_width_px), "px"
     length, mean, largest = sizes
-    return f"#{number + 1}  {length:.0f} {unit}  width {mean:.1f} {unit}, max {largest:.1f}"
+    return f"{length:.0f} {unit}  width {mean:.1f} {unit}, max {largest:.1f}"
 
 
 def _footer(width: int, frame: Frame, detections: Sequence[Detection], unit: float) -> RgbImage:
@@ -130,7 +158,3 @@ def _footer(width: int, frame: Frame, detections: Sequence[Detection], unit: flo
 
 def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
-
-
-def _colour(number: int) -> tuple[int, int, int]:
-    return COLOURS[number % len(COLOURS)]

@@ -48,7 +48,7 @@ class DiskSync:
         self._wakes_at_s = AWAKE
         self._gate = threading.Lock()  # open where somebody calls; an event would cost the caller three times as much
         # Not at the first visit, which may be hours away: a process should have what it needs from the start.
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = path.open("rb", buffering=0)
         self._entered = False  # in its folder on the disk
         self._thread = threading.Thread(target=self._run, name="disk-sync", daemon=True)
         self._thread.start()
@@ -98,7 +98,7 @@ class DiskSync:
             self._closing = True
             self._call(0.0)
         self._thread.join()
-        os.close(self._descriptor)
+        self._file.close()
 
     def _call(self, due_s: float) -> None:
         """Wake the thread, if it would sleep for longer. The caller holds the lock."""
@@ -142,7 +142,7 @@ class DiskSync:
         try:
             if not self._entered:
                 self._enter()
-            os.fdatasync(self._descriptor)
+            os.fdatasync(self._file.fileno())
         except OSError as error:
             # It is in the file all the same; a disk that does not work makes the next write fail.
             self._log.warning("sync", f"{self._path} does not get to the disk: {error.strerror or error}")

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,25 +86,26 @@ class Spool:
     def __init__(self, path: Path, limits: SpoolLimits | None = None) -> None:
         self.path = path
         self.limits = limits or SpoolLimits()
-        self._file = SpoolFile(path)
-        # A connection each for what is written and what is read, so that a long answer keeps no frame waiting.
-        self._writing = self._file.connect()
-        self._reading = self._file.connect()
-        self._folding = self._file.connect()
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._fresh = FreshRows()
         self.delivered = DeliveredRows()
         self._dropped: Counter[str] = Counter()
         self._next_expiry_s = 0.0
-        with translated(path), transaction(self._writing) as database:
-            last_chance = max(0, self.limits.max_attempts - 1)
-            database.execute("UPDATE outbox SET dead = 0, attempts = ? WHERE dead = 1", (last_chance,))
-        self._log = SpoolLog(self._file.log, self._folding, self._write_lock)
-        try:
-            self._sync = DiskSync(self._file.log, SYNC_PERIOD_S, self._log.fold)
-        except OSError as error:
-            raise SpoolError(f"spool {path}: {self._file.log} cannot be opened: {error.strerror or error}") from error
+        with ExitStack() as opened:
+            file = SpoolFile(path)
+            opened.callback(file.close)
+            # A connection each for what is written and what is read, so that a long answer keeps no frame waiting.
+            self._writing, self._reading, folding = (opened.enter_context(closing(file.connect())) for _ in range(3))
+            with translated(path), transaction(self._writing) as database:
+                last_chance = max(0, self.limits.max_attempts - 1)
+                database.execute("UPDATE outbox SET dead = 0, attempts = ? WHERE dead = 1", (last_chance,))
+            self._log = SpoolLog(file.log, folding, self._write_lock)
+            try:
+                self._sync = DiskSync(file.log, SYNC_PERIOD_S, self._log.fold)
+            except OSError as error:
+                raise SpoolError(f"spool {path}: {file.log} cannot be opened: {error.strerror or error}") from error
+            self._opened = opened.pop_all()
 
     def put(self, messages: Sequence[Message]) -> None:
         """Store messages in one transaction; makes room where the bounds ask for it.
@@ -266,10 +267,7 @@ class Spool:
         """Close the file; what is unsent stays in it."""
         self._sync.close()  # first: its thread may wait for the lock
         with self._write_lock, self._read_lock:
-            self._folding.close()
-            self._reading.close()
-            self._writing.close()
-            self._file.close()
+            self._opened.close()
 
     def _wrote(self, bytes: int) -> None:
         """A transaction has been committed that put so many bytes. The caller holds the lock."""

@@ -231,6 +231,9 @@ def test_it_has_the_file_open_from_the_start_and_lets_go_of_it_in_the_end(disk: 
     assert _open_files() - before == {str(file)}  # a visit keeps nothing more
     sync.close()
     assert str(file) not in _open_files()
+    with file.open("rb"):  # which may have the number that it had
+        sync.close()
+        assert str(file) in _open_files()
 
 
 def test_a_file_that_is_not_there_is_said_at_once(file: Path) -> None:

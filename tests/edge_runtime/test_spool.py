@@ -262,17 +262,17 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         Spool(tmp_path / "file" / "s.sqlite")
 
 
-def test_a_process_without_a_descriptor_left_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.open
+def test_a_process_without_a_descriptor_left_is_told_so_and_may_try_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    def full(path: str | Path, flags: int, *rest: int) -> int:
-        if str(path).endswith("-wal"):
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return real(path, flags, *rest)
-
-    monkeypatch.setattr(os, "open", full)
-    with pytest.raises(SpoolError, match="-wal cannot be opened: Too many open files"):
-        Spool(tmp_path / "spool.sqlite")
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_module, "DiskSync", full)
+        with pytest.raises(SpoolError, match="-wal cannot be opened: Too many open files"):
+            Spool(tmp_path / "spool.sqlite")
+    Spool(tmp_path / "spool.sqlite").close()
 
 
 def test_a_full_disk_raises_and_leaves_the_spool_usable(tmp_path: Path) -> None:

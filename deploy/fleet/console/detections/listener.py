@@ -42,9 +42,9 @@ class DetectionListener:
         client_id: names the session that the broker keeps; of two consoles with the same one, one works.
 
     Attributes:
-        stored: detections that were new, or better than what there was of their event.
+        stored: detections that were new, or said more of their event than there was.
         repeated: detections that were neither.
-        refused: messages that were none.
+        refused: messages that were none, or that the store does not take.
         connected: whether the broker sends now.
     """
 
@@ -130,6 +130,12 @@ class DetectionListener:
             try:
                 added = self._store.add(rows) if rows else 0
                 break
+            except ValueError as error:  # one row must not keep all others out for ever
+                if len(rows) > 1:
+                    return all(self._keep([row]) for row in rows)
+                self.refused += 1
+                self._warn(f"left out a detection of {rows[0].serial}: {error}")
+                return True
             except FleetError as error:  # a full disk, a database that is away: the broker keeps the rest
                 self._warn(str(error))
                 if self._closing.wait(RETRY_S):

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from deploy.fleet.console.detections.crack_filter import Box, CrackFilter
-from deploy.fleet.console.detections.sighting import COLUMNS, KEEP_BEST, Sighting
+from deploy.fleet.console.detections.events import KEEP_BEST, OUTDONE
+from deploy.fleet.console.detections.sighting import COLUMNS, Sighting
 from deploy.fleet.console.detections.store import MOST_CLUSTERS, PAGE, Cluster, Totals
 from fissura.errors import FleetError, MissingDependencyError
 
@@ -20,7 +21,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 CONNECT_TIMEOUT_S = 10
-_LOCK = 0x66646574  # two consoles that start at once make the tables one after the other
+_LOCK = 0x66646574  # two consoles make the tables one after the other, and write one after the other
 _TABLE = """
 CREATE EXTENSION IF NOT EXISTS postgis;
 CREATE TABLE IF NOT EXISTS cracks (
@@ -60,9 +61,9 @@ _IS_OLD = """
 SELECT to_regclass('cracks') IS NOT NULL
     AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('cracks') AND attname = 'phase')
 """
-_FROM_OLD = """
-DELETE FROM cracks USING cracks AS better WHERE cracks.event_id = better.event_id
-    AND (cracks.length_px, cracks.confidence, -cracks.number) < (better.length_px, better.confidence, -better.number);
+_FROM_OLD = f"""
+LOCK TABLE cracks IN ACCESS EXCLUSIVE MODE;
+DELETE FROM cracks WHERE number IN ({OUTDONE});
 ALTER TABLE cracks
     ADD COLUMN phase TEXT NOT NULL DEFAULT 'new',
     ADD COLUMN seen_frames INTEGER,
@@ -98,6 +99,12 @@ class PostgisStore:
     def __init__(self, url: str) -> None:
         self._url = url
         with self._connection() as connection:
+            if connection.info.parameter_status("server_encoding") != "UTF8":
+                raise FleetError(
+                    f"the database has the encoding {connection.info.parameter_status('server_encoding')}",
+                    expected="UTF8, since devices may say anything",
+                    fix="createdb --encoding=UTF8 --template=template0 NAME",
+                )
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
             if connection.execute(_IS_OLD).fetchone() == (True,):
                 connection.execute(_FROM_OLD)
@@ -105,7 +112,11 @@ class PostgisStore:
 
     def add(self, sightings: Sequence[Sighting]) -> int:
         with self._connection() as connection, connection.cursor() as cursor:
-            cursor.executemany(_INSERT, [one.values() for one in sightings])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            try:
+                cursor.executemany(_INSERT, [one.values() for one in sightings])
+            except psycopg.DataError as error:
+                raise ValueError(str(error)) from error
             return max(0, cursor.rowcount)
 
     def rows(self, wanted: CrackFilter) -> Iterator[Sighting]:
@@ -142,7 +153,7 @@ class PostgisStore:
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         try:
-            with psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+            with psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT_S, client_encoding="UTF8") as connection:
                 yield connection
         except psycopg.Error as error:
             raise FleetError(

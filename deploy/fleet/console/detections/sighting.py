@@ -22,7 +22,7 @@ class Sighting:
         source: camera.
         phase: `end`: the device has said that the event is over, and this is the best of all sightings; before that
             it is the best of those that were told. Devices that do not track say `new` alone.
-        seen_frames: in how many frames the crack was seen by then; None: the device does not track.
+        seen_frames: in how many frames the crack was seen, as far as was told; None: the device does not track.
         part_of: event id of the older crack that this one turned out to be part of; it is then not given out.
     """
 
@@ -56,25 +56,20 @@ class Sighting:
 
 
 YEARS = range(1970, 2100)  # a clock that was never set begins in 1970
+MOST_FRAMES = 2**31 - 1  # the largest integer that every database stores
 COLUMNS = tuple(field.name for field in fields(Sighting))
-# SQL, behind an INSERT: what is kept of an event whose messages may come in any order and more than once. It is the
-# device's own order, by which the end repeats the longest sighting. No device writes over what another one has said.
-KEEP_BEST = f"""
-ON CONFLICT (event_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "event_id")}
-WHERE cracks.serial = excluded.serial
-AND (excluded.phase = 'end', excluded.length_px, excluded.confidence)
-  > (cracks.phase = 'end', cracks.length_px, cracks.confidence)
-"""
 
 
 def sighting(message: Detection) -> Sighting:
     """What is stored of a message.
 
     Raises:
-        ValueError: a time that no clock of a device shows.
+        ValueError: a time that no clock of a device shows, or more frames than it can have seen.
     """
     if message.frame.captured_utc.year not in YEARS:
         raise ValueError(f"captured in the year {message.frame.captured_utc.year}")
+    if message.seen_frames is not None and message.seen_frames > MOST_FRAMES:
+        raise ValueError(f"seen in {message.seen_frames} frames")
     crack, position = message.crack, message.frame.position
     return Sighting(
         uuid=str(message.uuid),

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.fleet.console.detections.crack_filter import Box, CrackFilter
-from deploy.fleet.console.detections.sighting import COLUMNS, KEEP_BEST, Sighting
+from deploy.fleet.console.detections.events import KEEP_BEST, OUTDONE
+from deploy.fleet.console.detections.sighting import COLUMNS, Sighting
 from deploy.fleet.console.detections.store import MOST_CLUSTERS, PAGE, Cluster, Totals
 from fissura.errors import FleetError
 from fissura.transaction import transaction
@@ -61,16 +62,13 @@ COMMIT;
 """
 _COLUMNS = ", ".join(COLUMNS)
 _INSERT = f"INSERT INTO cracks ({_COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS))}) {KEEP_BEST}"
-_OLD_COLUMNS = _COLUMNS.removesuffix(", phase, seen_frames, part_of")
-# Until then each message was a row.
+# Until then each message was a row. The old rows wait elsewhere: a view that others have made would follow a table that
+# is renamed.
 _FROM_1 = f"""
-ALTER TABLE cracks RENAME TO messages;
-DROP INDEX cracks_place;
-DROP INDEX cracks_serial;
-DROP INDEX cracks_time;
+CREATE TEMPORARY TABLE messages AS SELECT * FROM cracks WHERE number NOT IN ({OUTDONE});
+DROP TABLE cracks;
 {_TABLE}
-INSERT INTO cracks ({_COLUMNS})
-SELECT {_OLD_COLUMNS}, 'new', NULL, NULL FROM messages WHERE TRUE ORDER BY number {KEEP_BEST};
+INSERT INTO cracks SELECT *, 'new', NULL, NULL FROM messages;
 DROP TABLE messages;
 PRAGMA user_version = 2;
 """
@@ -120,8 +118,11 @@ class SqliteStore:
         with self._connection() as connection:
             connection.execute("PRAGMA synchronous = FULL")  # what is stored is acknowledged, and then gone elsewhere
             before = connection.total_changes
-            with transaction(connection):
-                connection.executemany(_INSERT, [one.values() for one in sightings])
+            try:
+                with transaction(connection):
+                    connection.executemany(_INSERT, [one.values() for one in sightings])
+            except (OverflowError, sqlite3.DataError) as error:
+                raise ValueError(str(error)) from error
             return connection.total_changes - before
 
     def rows(self, wanted: CrackFilter) -> Iterator[Sighting]:

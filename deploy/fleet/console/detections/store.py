@@ -59,7 +59,12 @@ class DetectionStore(Protocol):
     """
 
     def add(self, sightings: Sequence[Sighting]) -> int:
-        """Store durably what is new, or better than what there is of its event, all at once; returns how many it is."""
+        """Store durably what is new, or says more of its event than there is, all at once; returns how many those are.
+
+        Raises:
+            ValueError: the database takes a value of one of them never; none is stored.
+            FleetError: it takes nothing now.
+        """
 
     def rows(self, wanted: CrackFilter) -> Iterator[Sighting]:
         """Cracks in the order in which they came; a few at a time, so that any number takes little memory."""

@@ -23,6 +23,7 @@ function start(box) {
   let clusters = [];
   let asked = 0;
   let picked = null;
+  let chosenLast = 0;
   let timer = 0;
 
   const size = () => 2 ** view.zoom * TILE_PX;
@@ -95,6 +96,7 @@ function start(box) {
         `${count.toLocaleString("en")} on this part of the map, in ${clusters.length.toLocaleString("en")} points`;
       box.dataset.shown = count;
       box.dataset.points = clusters.length;
+      if (picked) await choose(picked.event_id); // it may have been seen again
     } catch {
       document.body.classList.add("stale");
     }
@@ -163,9 +165,13 @@ function start(box) {
   }
 
   async function choose(event_id) {
+    const number = ++chosenLast;
     const answer = await fetch(`/cracks/${event_id}`);
-    if (!answer.ok) return;
-    const crack = await answer.json();
+    const crack = answer.ok ? await answer.json() : null;
+    if (number !== chosenLast) return; // another one was chosen meanwhile, or none
+    if (answer.status === 404 && picked?.event_id === event_id) unchoose(); // it was part of another crack
+    const said = JSON.stringify(crack);
+    if (!crack || said === picked?.said) return;
     const [lon, lat] = crack.geometry.coordinates;
     const given = crack.properties;
     const size = (px, mm) => (mm === null ? `${px.toFixed(1)} px` : `${mm.toFixed(2)} mm (${px.toFixed(1)} px)`);
@@ -198,7 +204,7 @@ function start(box) {
     close.addEventListener("click", unchoose);
     chosen.replaceChildren(list, close);
     chosen.hidden = false;
-    picked = { event_id, lon, lat };
+    picked = { event_id, lon, lat, said };
     draw();
   }
 
@@ -217,6 +223,7 @@ function start(box) {
   }
 
   function unchoose() {
+    chosenLast += 1;
     chosen.hidden = true;
     picked = null;
     draw();

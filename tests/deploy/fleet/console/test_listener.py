@@ -81,6 +81,8 @@ def test_what_is_none_is_left_out_and_the_rest_comes_through(
         detection("truck-02", 5).to_json(),  # speaks for another device
         detection("../x", 6).to_json(),
         detection("truck-01", 7, mission_id="a\0b").to_json(),
+        *(detection("truck-01", 9, seen_frames=frames).to_json() for frames in (2**31, 2**63 - 1)),
+        *(whole.replace(b'"seen_frames":null', b'"seen_frames":%d' % frames) for frames in (2**63, 10**30)),
         whole.replace(b'"schema_version":"1', b'"schema_version":"9'),
     ]
     for payload in bad:
@@ -89,6 +91,34 @@ def test_what_is_none_is_left_out_and_the_rest_comes_through(
     assert wait_until(lambda: listener.stored == 1 and listener.refused == len(bad))
     assert [row.captured_s for row in store.rows(CrackFilter())] == [1_700_000_008.0]
     listener.close()
+
+
+class _Picky:
+    """A store that does not take one device's words, as a database might for a reason that nobody has thought of."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def add(self, rows: list[Sighting]) -> int:
+        if any(row.serial == "truck-02" for row in rows):
+            raise ValueError("no")
+        return self._store.add(rows)
+
+
+def test_what_the_store_never_takes_keeps_nobody_else_out(
+    store: SqliteStore, broker: LocalBroker, publish: Publish
+) -> None:
+    start(store, broker).close()  # so that the broker keeps what comes, and sends it at once
+    for number in range(30):
+        serial = f"truck-{number % 3:02d}"
+        publish(f"fissura/v1/{serial}/detection", detection(serial, number).to_json())
+    listener = start(_Picky(store), broker)
+    assert wait_until(lambda: (listener.stored, listener.refused) == (20, 10))
+    listener.close()
+    again = start(store, broker)
+    publish("fissura/v1/truck-01/detection", detection("truck-01", 99).to_json())
+    assert wait_until(lambda: again.stored == 1) and again.repeated == 0, "all were acknowledged"
+    again.close()
 
 
 def test_what_comes_while_the_console_is_down_waits(store: SqliteStore, broker: LocalBroker, publish: Publish) -> None:

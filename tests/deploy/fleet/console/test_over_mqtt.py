@@ -135,4 +135,5 @@ def test_a_run_that_tracks_puts_each_crack_on_the_map_once(tmp_path: Path) -> No
 
 
 def _features(page: httpx.Client) -> list[dict[str, Any]]:
-    return json.loads(page.get("cracks.geojson").content)["features"]
+    features: list[dict[str, Any]] = json.loads(page.get("cracks.geojson").content)["features"]
+    return features

@@ -6,10 +6,12 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from deploy.fleet.console.detections.sqlite import SqliteStore
 from deploy.fleet.registry.intake import Heard
 from deploy.fleet.registry.registry import Registry
 from deploy.fleet.rollout.lock import moving
@@ -17,6 +19,7 @@ from fissura.update_messages import Presence
 from tests.deploy.fleet.console import fleet_data
 from tests.deploy.fleet.console.browser import Browser
 from tests.deploy.fleet.console.console_process import ConsoleProcess, make_home
+from tests.deploy.fleet.console.sightings import sighting_number
 from tests.mosquitto import wait_until
 
 CRACKS = 40
@@ -274,6 +277,27 @@ def test_a_point_tells_about_its_crack_and_a_heap_opens(site: ConsoleProcess, pa
     assert outer[0] <= left < right <= outer[2] and outer[1] <= top < bottom <= outer[3]
     assert "truck-01" in text and "2.00 mm (4.0 px)" in text and "± 2 m" in text and "2023-11-14" in text
     assert re.search(r"Seen in\s+\d+ frames?\s", text) and "so far" not in text
+
+
+def test_an_open_box_follows_its_crack_and_closes_when_it_is_part_of_another(
+    site: ConsoleProcess, page: Browser
+) -> None:
+    store = SqliteStore(site.home / "state" / "detections.sqlite")
+    crack = sighting_number(5000, serial="truck-77", latitude_deg=10.0, longitude_deg=20.0, seen_frames=1)
+    store.add([crack])
+    page.go(f"{site.url}map?serial=truck-77")
+    page.wait("document.querySelector('#map circle')")
+    page.click("#map circle")
+    page.wait("!document.querySelector('#chosen').hidden")
+    assert re.search(r"Seen in\s+1 frame so far\s", page.text("#chosen"))
+    grown = replace(crack, phase="update", length_mm=75.0, length_px=150.0, seen_frames=9)
+    store.add([grown])
+    page.wait("document.querySelector('#chosen').innerText.includes('9 frames so far')")
+    assert "75.00 mm (150.0 px)" in page.text("#chosen")
+    store.add([replace(grown, phase="end", part_of=sighting_number(5001).event_id)])
+    page.wait("document.querySelector('#chosen').hidden")
+    page.wait("document.querySelectorAll('#map circle').length === 0")
+    assert [error for error in page.errors if "404" not in error] == []
 
 
 def test_the_map_moves_and_zooms(site: ConsoleProcess, page: Browser) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from dataclasses import astuple, replace
@@ -17,6 +20,7 @@ from deploy.fleet.console.detections.sighting import COLUMNS, Sighting
 from deploy.fleet.console.detections.store import DetectionStore, open_store
 from fissura.errors import FleetError
 from tests.deploy.fleet.console.sightings import sighting_number
+from tests.mosquitto import wait_until
 
 
 @pytest.fixture(params=["sqlite", "postgis"])
@@ -75,12 +79,21 @@ def test_an_event_is_one_crack_its_best_sighting_whatever_the_order(store: Detec
     assert store.totals(CrackFilter()).cracks == len(orders)
 
 
-def test_before_its_end_an_event_is_its_longest_sighting(store: DetectionStore) -> None:
-    new, longer, elsewhere, end = told(0)
-    assert store.add([new, longer, elsewhere]) == 2
-    assert store.find(new.event_id) == longer
-    assert store.add([end]) == 1
-    assert store.find(new.event_id) == end
+def test_before_its_end_an_event_is_its_longest_sighting_as_often_seen_as_was_told(store: DetectionStore) -> None:
+    for number, order in enumerate(itertools.permutations(range(3))):
+        new, longer, elsewhere, end = told(number)
+        for place in order:
+            store.add([(new, longer, elsewhere)[place]])
+        assert store.find(new.event_id) == replace(longer, seen_frames=elsewhere.seen_frames)
+        assert store.add([elsewhere, new, longer]) == 0
+        assert store.add([end]) == 1
+        assert store.find(new.event_id) == end
+
+
+def test_a_value_that_no_database_takes_is_said_and_nothing_is_stored(store: DetectionStore) -> None:
+    with pytest.raises(ValueError, match=r"too large|out of range|overflow"):
+        store.add([sighting_number(0), sighting_number(1, seen_frames=2**63)])
+    assert store.totals(CrackFilter()).cracks == 0
 
 
 def test_what_is_part_of_another_crack_is_none_and_stays_so(store: DetectionStore) -> None:
@@ -240,16 +253,27 @@ CREATE INDEX cracks_time ON cracks (captured_s);
 """
 OLD_COLUMNS = COLUMNS[:-3]
 # What an old store has of them: each message was a row, and nobody asked for its phase.
-OLD_ROWS = [*told(0), sighting_number(99, phase="new")]
-OLD_EVENTS = [replace(told(0)[1], phase="new", seen_frames=None), OLD_ROWS[-1]]
+# The last one is of a device that says what another one has said.
+OLD_ROWS = [
+    *told(0),
+    sighting_number(99),
+    replace(told(0)[1], serial="truck-99", length_px=999.0, uuid=str(UUID(int=7))),
+]
+OLD_EVENTS = [replace(told(0)[1], phase="new", seen_frames=None), sighting_number(99)]
+
+
+def old_sqlite(path: Path) -> None:
+    insert = f"INSERT INTO cracks ({', '.join(OLD_COLUMNS)}) VALUES ({', '.join('?' * len(OLD_COLUMNS))})"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(SQLITE_1)
+        connection.executemany(insert, [row.values()[:-3] for row in OLD_ROWS])
 
 
 def test_an_sqlite_file_of_before_events_is_taken_over_once(tmp_path: Path) -> None:
     path = tmp_path / "detections.sqlite"
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(SQLITE_1)
-        insert = f"INSERT INTO cracks ({', '.join(OLD_COLUMNS)}) VALUES ({', '.join('?' * len(OLD_COLUMNS))})"
-        connection.executemany(insert, [row.values()[:-3] for row in OLD_ROWS])
+    old_sqlite(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE VIEW wide AS SELECT uuid FROM cracks WHERE max_width_mm > 1")
     found, together = list[list[Sighting]](), threading.Barrier(4)
 
     def start() -> None:
@@ -265,21 +289,121 @@ def test_an_sqlite_file_of_before_events_is_taken_over_once(tmp_path: Path) -> N
     store = open_store(None, path)
     assert store.add([told(0)[-1]]) == 1
     assert store.totals(CrackFilter()).cracks == 2
+    with closing(sqlite3.connect(path)) as connection:
+        assert len(connection.execute("SELECT * FROM wide").fetchall()) == 2
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'messages'").fetchall() == []
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_console_that_is_killed_while_it_takes_an_old_file_over_has_changed_nothing(
+    tmp_path: Path, after: int
+) -> None:
+    path = tmp_path / "detections.sqlite"
+    old_sqlite(path)
+    # The last thing that it does is so many statements of the transaction.
+    script = (
+        "import os, signal, sqlite3, sys; from pathlib import Path\n"
+        "from deploy.fleet.console.detections import sqlite as module\n"
+        "done = [0]\n"
+        "class Mortal(sqlite3.Connection):\n"
+        "    def execute(self, *words):\n"
+        "        found = super().execute(*words)\n"
+        "        if done[0] or 'TEMPORARY' in words[0]:\n"
+        "            done[0] += 1\n"
+        f"            if done[0] > {after}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return found\n"
+        "connect = sqlite3.connect\n"
+        "module.sqlite3.connect = lambda *words, **named: connect(*words, factory=Mortal, **named)\n"
+        "module.SqliteStore(Path(sys.argv[1]))\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("SELECT COUNT(*) FROM cracks").fetchone() == (len(OLD_ROWS),)
+    assert list(open_store(None, path).rows(CrackFilter())) == OLD_EVENTS
+
+
+OLD_INSERT = f"INSERT INTO cracks ({', '.join(OLD_COLUMNS)}) VALUES ({', '.join(['%s'] * len(OLD_COLUMNS))})"
+
+
+def old_postgis(url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS cracks")
+        cursor.execute(POSTGIS_1)
+        cursor.executemany(OLD_INSERT, [row.values()[:-3] for row in OLD_ROWS])
 
 
 def test_a_postgis_table_of_before_events_is_taken_over(postgres: str, tmp_path: Path) -> None:
-    import psycopg
-
-    insert = f"INSERT INTO cracks ({', '.join(OLD_COLUMNS)}) VALUES ({', '.join(['%s'] * len(OLD_COLUMNS))})"
-    with psycopg.connect(postgres) as connection, connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS cracks")
-        cursor.execute(POSTGIS_1)
-        cursor.executemany(insert, [row.values()[:-3] for row in OLD_ROWS])
+    old_postgis(postgres)
     for _ in range(2):
         store = open_store(postgres, tmp_path / "unused.sqlite")
         assert list(store.rows(CrackFilter())) == OLD_EVENTS
     assert store.add([told(0)[-1]]) == 1
     assert store.totals(CrackFilter()).cracks == 2
+
+
+def test_a_postgis_table_is_taken_over_when_an_older_console_has_written(postgres: str, tmp_path: Path) -> None:
+    import psycopg
+
+    old_postgis(postgres)
+    opened = list[DetectionStore]()
+    opening = threading.Thread(target=lambda: opened.append(open_store(postgres, tmp_path / "unused.sqlite")))
+    with psycopg.connect(postgres) as older:
+        older.execute(OLD_INSERT, replace(told(0)[2], uuid=str(UUID(int=8))).values()[:-3])
+        opening.start()
+        with psycopg.connect(postgres, autocommit=True) as watching:
+            waits = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+            assert wait_until(lambda: watching.execute(waits).fetchone() == (1,))
+        again = f"{OLD_INSERT} ON CONFLICT (uuid) DO NOTHING"
+        older.execute(again, OLD_ROWS[0].values()[:-3])  # a row that goes
+    opening.join()
+    assert list(opened[0].rows(CrackFilter())) == OLD_EVENTS
+
+
+def test_a_postgresql_database_of_another_encoding_is_refused(postgres: str, tmp_path: Path) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(FleetError, match="encoding LATIN1"):
+        open_store(postgres.replace("/postgres?", "/latin?"), tmp_path / "unused.sqlite")
+
+
+def test_two_consoles_write_the_same_events_in_any_order(store: DetectionStore) -> None:
+    rows = [row for number in range(50) for row in told(number)]
+    problems = list[FleetError]()
+
+    def write(rows: list[Sighting]) -> None:
+        try:
+            for _ in range(5):
+                store.add(rows)
+        except FleetError as error:
+            problems.append(error)
+
+    writers = [threading.Thread(target=write, args=[some]) for some in (rows, rows[::-1])]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not problems
+    assert sorted(row.uuid for row in store.rows(CrackFilter())) == sorted(
+        told(number)[-1].uuid for number in range(50)
+    )
+
+
+def test_the_map_reads_an_index_alone(tmp_path: Path) -> None:
+    from deploy.fleet.console.detections.sqlite import _CLUSTERS, _where
+
+    path = tmp_path / "detections.sqlite"
+    open_store(None, path).add([sighting_number(number) for number in range(100)])
+    words, values = CrackFilter(box=Box(13, 52, 14, 53)).conditions()
+    query = f"EXPLAIN QUERY PLAN {_CLUSTERS} {_where(['latitude_deg IS NOT NULL', *words])}"
+    with closing(sqlite3.connect(path)) as connection:
+        plan = str(connection.execute(query, values).fetchall())
+    assert "COVERING INDEX cracks_place" in plan, plan
 
 
 def test_postgis_finds_a_crack_by_its_key(postgres: str, tmp_path: Path) -> None:

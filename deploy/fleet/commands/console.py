@@ -12,8 +12,9 @@ from deploy.fleet.authority.secret_file import write_secret
 from deploy.fleet.console.access.token import make_token
 from deploy.fleet.console.app import Sources, make_app
 from deploy.fleet.console.detections.store import open_store
+from deploy.fleet.console.intake import listening
 from deploy.fleet.console.options import ConsoleOptions, check_tiles
-from deploy.fleet.console.server import listening, read_place, serve
+from deploy.fleet.console.server import read_place, serve
 from deploy.fleet.home import FleetHome, add_home, open_home
 from deploy.fleet.registry.registry import Registry
 from deploy.fleet.rollout.broker import BrokerAddress, needed, read_broker
@@ -54,11 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
     address = None if arguments.offline else needed(_broker(arguments, home, settings.broker))
     store = open_store(arguments.database, home.detections)
     token = home.registry.parent / TOKEN
-    with Registry(home.registry) as registry, listening(registry, store, address, home.root) as outage:
+    with Registry(home.registry) as registry, listening(registry, store, address, home.root) as intake:
         if arguments.new_token or not token.exists():
             _hand_out(make_token(token), token.with_suffix(".txt"))
         options = ConsoleOptions(settings.name, tiles, secure=place.cert is not None)
-        serve(make_app(Sources(registry, store, token, outage), options), place)
+        serve(make_app(Sources(registry, store, token, intake), options), place)
     return 0
 
 

@@ -19,6 +19,7 @@ from deploy.fleet.console.access.headers import Headers
 from deploy.fleet.console.access.sessions import Sessions
 from deploy.fleet.console.access.token import TokenCheck
 from deploy.fleet.console.detections.store import DetectionStore
+from deploy.fleet.console.intake import Intake
 from deploy.fleet.console.options import ConsoleOptions
 from deploy.fleet.console.pages.audit import AuditPage
 from deploy.fleet.console.pages.cracks import CracksPage
@@ -29,7 +30,6 @@ from deploy.fleet.console.pages.login import LoginPage
 from deploy.fleet.console.pages.rollouts import RolloutsPage
 from deploy.fleet.console.render import Renderer
 from deploy.fleet.registry.registry import Registry
-from deploy.fleet.rollout.outage import Outage
 
 STATIC = Path(__file__).parent / "static"
 
@@ -42,18 +42,18 @@ class Sources:
         registry: devices, roll-outs, audit.
         store: cracks.
         token: hash of the token, a file.
-        outage: of the broker; None: the console has none.
+        intake: from the broker; None: the console has none.
     """
 
     registry: Registry
     store: DetectionStore
     token: Path
-    outage: Outage | None = None
+    intake: Intake | None = None
 
 
 def make_app(sources: Sources, options: ConsoleOptions) -> Starlette:
     """Put the console together."""
-    renderer = Renderer(options, Freshness(sources.registry, sources.outage))
+    renderer = Renderer(options, Freshness(sources.registry, sources.intake))
     token, sessions = TokenCheck(sources.token), Sessions()
     login = LoginPage(token, sessions, Attempts(), renderer, secure=options.secure)
     cracks = CracksPage(sources.store, renderer)

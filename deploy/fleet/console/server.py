@@ -1,14 +1,11 @@
-"""Gives the console out: uvicorn over TLS, beside the listeners that fill what it shows."""
+"""Gives the console out: uvicorn over TLS."""
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,12 +14,6 @@ import uvicorn
 from starlette.applications import Starlette
 
 from deploy.fleet.console.bounded_protocol import BoundedProtocol
-from deploy.fleet.console.detections.listener import DetectionListener
-from deploy.fleet.console.detections.store import DetectionStore
-from deploy.fleet.registry.registry import Registry
-from deploy.fleet.rollout.broker import BrokerAddress
-from deploy.fleet.rollout.listener import Listener
-from deploy.fleet.rollout.outage import Outage
 from fissura.errors import FleetError, UsageError
 
 MOST_AT_ONCE = 200  # connections; the requests of more are turned away
@@ -85,25 +76,6 @@ def read_place(listen: str, cert: Path | None, key: Path | None, *, insecure: bo
     return Place(host, int(port), cert, key)
 
 
-@contextmanager
-def listening(
-    registry: Registry, store: DetectionStore, address: BrokerAddress | None, fleet: Path
-) -> Iterator[Outage | None]:
-    """Keep registry and store up to date from the broker, and give out whether it is away; None: show what there is."""
-    if address is None:
-        yield None
-        return
-    reports = Listener(registry, address)
-    detections = DetectionListener(store, address, _client_id(fleet))
-    reports.start()
-    detections.start()
-    try:
-        yield reports.outage
-    finally:
-        detections.close()
-        reports.close()
-
-
 def serve(app: Starlette, place: Place) -> None:
     """Answer until SIGINT or SIGTERM; ends by an exception then, as uvicorn sends itself the signal once more.
 
@@ -153,8 +125,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _client_id(fleet: Path) -> str:
-    """The same at every start, so that the broker keeps what comes in between; another for another console."""
-    return "console-" + hashlib.sha256(f"{socket.gethostname()}{fleet.resolve()}".encode()).hexdigest()[:16]

@@ -46,6 +46,7 @@ class DetectionListener:
         repeated: detections that were neither.
         refused: messages that were none, or that the store does not take.
         connected: whether the broker sends now.
+        unstored_since_s: since when the store takes nothing, UTC; None: it does, or nothing came.
     """
 
     def __init__(self, store: DetectionStore, address: BrokerAddress, client_id: str) -> None:
@@ -53,6 +54,7 @@ class DetectionListener:
         self.repeated = 0
         self.refused = 0
         self.connected = False
+        self.unstored_since_s: float | None = None
         self._store = store
         self._address = address
         self._queue: Queue[paho.MQTTMessage] = Queue()  # no longer than what the broker sends unacknowledged
@@ -137,9 +139,11 @@ class DetectionListener:
                 self._warn(f"left out a detection of {rows[0].serial}: {error}")
                 return True
             except FleetError as error:  # a full disk, a database that is away: the broker keeps the rest
+                self.unstored_since_s = self.unstored_since_s or time.time()
                 self._warn(str(error))
                 if self._closing.wait(RETRY_S):
                     return False
+        self.unstored_since_s = None
         self.stored += added
         self.repeated += len(rows) - added
         return True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from deploy.fleet.console.intake import Intake
 from deploy.fleet.registry.registry import Registry
-from deploy.fleet.rollout.outage import Outage
 
 
 class Freshness:
@@ -11,22 +11,27 @@ class Freshness:
 
     Args:
         registry: what the devices have reported.
-        outage: of the broker that fills it; None: the console shows what there is, without a broker.
+        intake: what fills it and the store of cracks; None: the console shows what there is, without a broker.
     """
 
-    def __init__(self, registry: Registry, outage: Outage | None) -> None:
+    def __init__(self, registry: Registry, intake: Intake | None) -> None:
         self._registry = registry
-        self._outage = outage
+        self._intake = intake
 
     @property
     def is_offline(self) -> bool:
         """Whether the console was started without a broker."""
-        return self._outage is None
+        return self._intake is None
 
     @property
     def down_since_s(self) -> float | None:
         """Since when the broker is not reached, UTC; None: it is, or there is none."""
-        return None if self._outage is None else self._outage.down_since_s
+        return None if self._intake is None else self._intake.reports.outage.down_since_s
+
+    @property
+    def unstored_since_s(self) -> float | None:
+        """Since when cracks that come in cannot be stored, UTC; None: they can."""
+        return None if self._intake is None else self._intake.detections.unstored_since_s
 
     @property
     def newest_report_s(self) -> float:

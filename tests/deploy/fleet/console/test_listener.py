@@ -155,9 +155,11 @@ def test_a_full_disk_loses_nothing_and_takes_no_memory(
         publish("fissura/v1/truck-01/detection", detection("truck-01", number).to_json())
     assert wait_until(lambda: full.tries >= 2)
     assert listener._queue.qsize() <= MOST_UNACKNOWLEDGED and count(store) == 0
+    assert listener.unstored_since_s is not None
     listener.close()  # as after a restart: nothing was acknowledged
     again = start(store, broker)
     assert wait_until(lambda: count(store) == wanted), count(store)
+    assert again.unstored_since_s is None
     again.close()
 
 

@@ -29,8 +29,7 @@ WHERE cracks.serial = excluded.serial AND ({_BETTER} OR {_MORE})
 OUTDONE = """
 SELECT number FROM (
     SELECT number, ROW_NUMBER() OVER (
-        PARTITION BY event_id
-        ORDER BY CASE WHEN serial = owner THEN 0 ELSE 1 END, length_px DESC, confidence DESC, number
+        PARTITION BY event_id ORDER BY serial <> owner, length_px DESC, confidence DESC, number
     ) AS place
     FROM (
         SELECT *, FIRST_VALUE(serial) OVER (PARTITION BY event_id ORDER BY number) AS owner FROM cracks

@@ -23,7 +23,7 @@ function start(box) {
   let clusters = [];
   let asked = 0;
   let picked = null;
-  let chosenLast = 0;
+  let choices = 0;
   let timer = 0;
 
   const size = () => 2 ** view.zoom * TILE_PX;
@@ -96,7 +96,7 @@ function start(box) {
         `${count.toLocaleString("en")} on this part of the map, in ${clusters.length.toLocaleString("en")} points`;
       box.dataset.shown = count;
       box.dataset.points = clusters.length;
-      if (picked) await choose(picked.event_id); // it may have been seen again
+      if (picked) await follow();
     } catch {
       document.body.classList.add("stale");
     }
@@ -164,14 +164,29 @@ function start(box) {
     zoom(2);
   }
 
+  // A click; of several the last one counts.
   async function choose(event_id) {
-    const number = ++chosenLast;
+    const number = ++choices;
+    const crack = await ask(event_id).catch(() => null);
+    if (crack && number === choices) tell(event_id, crack);
+  }
+
+  // What is told of the chosen crack, which may have been seen again, or turned out to be part of another.
+  async function follow() {
+    const before = picked;
+    const crack = await ask(before.event_id);
+    if (picked !== before) return;
+    if (!crack) unchoose();
+    else if (JSON.stringify(crack) !== before.said) tell(before.event_id, crack);
+  }
+
+  async function ask(event_id) {
     const answer = await fetch(`/cracks/${event_id}`);
-    const crack = answer.ok ? await answer.json() : null;
-    if (number !== chosenLast) return; // another one was chosen meanwhile, or none
-    if (answer.status === 404 && picked?.event_id === event_id) unchoose(); // it was part of another crack
-    const said = JSON.stringify(crack);
-    if (!crack || said === picked?.said) return;
+    if (!answer.ok && answer.status !== 404) throw new Error(answer.status);
+    return answer.ok ? answer.json() : null;
+  }
+
+  function tell(event_id, crack) {
     const [lon, lat] = crack.geometry.coordinates;
     const given = crack.properties;
     const size = (px, mm) => (mm === null ? `${px.toFixed(1)} px` : `${mm.toFixed(2)} mm (${px.toFixed(1)} px)`);
@@ -204,7 +219,7 @@ function start(box) {
     close.addEventListener("click", unchoose);
     chosen.replaceChildren(list, close);
     chosen.hidden = false;
-    picked = { event_id, lon, lat, said };
+    picked = { event_id, lon, lat, said: JSON.stringify(crack) };
     draw();
   }
 
@@ -223,7 +238,7 @@ function start(box) {
   }
 
   function unchoose() {
-    chosenLast += 1;
+    choices += 1; // what is on its way comes too late
     chosen.hidden = true;
     picked = null;
     draw();

@@ -17,7 +17,7 @@ RTSP_SERVER := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-tools gstreame
 # What the tests of updates and of the fleet call: cuts at system calls, clocks of another time, a browser.
 TEST_TOOLS := strace faketime chromium
 
-VEHICLE := tests/fissura tests/edge_runtime tests/deploy
+VEHICLE := tests/fissura tests/edge_runtime
 
 # Data sets: a folder of sets, each with images/, masks/, train.txt and test.txt.
 ifeq ($(origin FISSURA_DATA),undefined)

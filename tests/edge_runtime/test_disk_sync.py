@@ -237,10 +237,9 @@ def test_it_has_the_file_open_from_the_start_and_lets_go_of_it_in_the_end(disk: 
 
 
 def test_a_file_that_is_not_there_is_said_at_once(file: Path) -> None:
-    threads = threading.active_count()
     with pytest.raises(FileNotFoundError):
         DiskSync(file.with_name("other"), 60, _nothing)
-    assert threading.active_count() == threads
+    assert "disk-sync" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_closing_ends_it_whatever_else_is_said_at_that_moment(disk: Disk, file: Path) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from edge_runtime.frame import Frame
 from fissura.imaging.decode import Crack
-from fissura.messages import Detection, ModelStamp, Position
+from fissura.messages import DETECTIONS_ADAPTER, Detection, ModelStamp, Position
 
 
 def detections_of(
@@ -21,8 +21,8 @@ def detections_of(
 ) -> list[Detection]:
     """One message a crack, in their order."""
     stamp, now, uuids = frame.stamp(position), datetime.now(timezone.utc), _uuids(2 * len(cracks))
-    return [
-        Detection.model_validate(
+    return DETECTIONS_ADAPTER.validate_python(
+        [
             {
                 "uuid": next(uuids),
                 "serial": serial,
@@ -35,9 +35,9 @@ def detections_of(
                 "confidence": crack.confidence,
                 "model": model,
             }
-        )
-        for crack in cracks
-    ]
+            for crack in cracks
+        ]
+    )
 
 
 def _uuids(count: int) -> Iterator[bytes]:

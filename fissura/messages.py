@@ -44,7 +44,8 @@ class Message(BaseModel):
 
 def _members(value: Any) -> Any:
     """What orjson does not know."""
-    return value.points if isinstance(value, Polygon) else value.__dict__
+    # Not `isinstance`: for what is none, a class of `collections.abc` answers that in Python, a hundred times a second.
+    return value.points if type(value) is Polygon else value.__dict__
 
 
 class Position(BaseModel):
@@ -93,6 +94,9 @@ class CrackGeometry(BaseModel):
     polygon_px: Polygon = Field(description="outer outline, (x, y) points, closed implicitly")
 
 
+GEOMETRIES_ADAPTER: TypeAdapter[list[CrackGeometry]] = TypeAdapter(list[CrackGeometry])
+
+
 class ModelStamp(BaseModel):
     """Which model saw it, and how it was run."""
 
@@ -123,6 +127,9 @@ class Detection(Message):
     crack: CrackGeometry
     confidence: float = Field(ge=0, le=1, description="mean probability over the crack's pixels")
     model: ModelStamp
+
+
+DETECTIONS_ADAPTER: TypeAdapter[list[Detection]] = TypeAdapter(list[Detection])
 
 
 class Status(Message):

@@ -47,6 +47,22 @@ class Polygon(Sequence[Point]):
             array.flags.writeable = False
         self.points: NDArray[np.int32 | np.float64] = array
 
+    @classmethod
+    def parts(cls, points: ArrayLike, ends: Iterable[int]) -> list[Polygon]:
+        """Several at once, for which the points are looked at once.
+
+        Args:
+            points: (n, 2) of all polygons, one after the other, as for one.
+            ends: where each ends, ascending.
+        """
+        whole, polygons, begin = cls(points).points, list[Polygon](), 0
+        for end in ends:
+            part = cls.__new__(cls)
+            part.points = whole[begin:end]
+            polygons.append(part)
+            begin = end
+        return polygons
+
     def __len__(self) -> int:
         return len(self.points)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from edge_runtime.stages import StageTimes
 
@@ -13,26 +13,32 @@ from edge_runtime.stages import StageTimes
 class EveryTime(StageTimes):
     """Forgets nothing, however long the run.
 
+    Args:
+        engines: stages of which the processor's time is taken as well. Not of all: asking for it goes through the
+            kernel, and would count as what the pipeline costs.
+
     Attributes:
         last_s: when the latest latency came in, by `time.perf_counter`; None before the first.
-        processor_s: of the thread that each stage ran in, while it did: all frames together.
+        processor_s: of the thread that each of the engines ran in, while it did: all frames together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engines: Iterable[str] = ()) -> None:
         super().__init__()
         self.last_s: float | None = None
         self.processor_s: defaultdict[str, float] = defaultdict(float)
+        self._engines = frozenset(engines)
         self._all: dict[str, list[float]] = {}
 
+    def measure(self, stage: str) -> AbstractContextManager[None]:
+        return self._with_processor(stage) if stage in self._engines else super().measure(stage)
+
     @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
+    def _with_processor(self, stage: str) -> Iterator[None]:
         began_s, processor_s = time.perf_counter(), time.thread_time()
         yield
         processor_s = time.thread_time() - processor_s
-        milliseconds = (time.perf_counter() - began_s) * 1e3
-        with self._lock:
-            self._record(stage, milliseconds)
-            self.processor_s[stage] += processor_s
+        self.add(stage, (time.perf_counter() - began_s) * 1e3)
+        self.processor_s[stage] += processor_s
 
     def _record(self, stage: str, milliseconds: float) -> None:
         super()._record(stage, milliseconds)

@@ -156,7 +156,7 @@ def _stream(
     rig: Rig, scenes: Sequence[RgbImage], scenario: Scenario, frames: int, counters: Counters, part: Part
 ) -> None:
     """One pipeline from its first frame to its last acknowledgement."""
-    times = EveryTime()
+    times = EveryTime(step.stage for step in rig.whole.steps)
     sinks: list[Sink] = [rig.sink]
     source = Decoded(scenes, frames)
     if scenario == "singlestream":

@@ -62,6 +62,7 @@ class Connection:
         self._next_look_s = 0.0
         self._poll = select.poll()
         self._poll.register(waker, select.POLLIN)
+        self._polled_for = select.POLLIN  # of the socket
         self._farewell: ReasonCode | None = None
         version = PROTOCOLS[endpoint.version]
         self._is_v5 = version is MQTTProtocolVersion.MQTTv5
@@ -199,7 +200,10 @@ class Connection:
         """Wait for something to read, for the waker, or until what could not be sent can be."""
         if self._client.socket() is None:
             return
-        self._poll.modify(wire, select.POLLIN | (select.POLLOUT if wire.unsent else 0))
+        wanted = select.POLLIN | (select.POLLOUT if wire.unsent else 0)
+        if wanted != self._polled_for:
+            self._poll.modify(wire, wanted)
+            self._polled_for = wanted
         # Rounded up: rounded down it would spin through the last millisecond.
         wait_ms = 0 if wire.unread else math.ceil(max(0.0, min(timeout_s, LONGEST_WAIT_S)) * 1e3)
         ready = dict(self._poll.poll(wait_ms))

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that happened to a connection."""
-
-
-@dataclass(frozen=True)
-class Answered(Event):
+class Answered:
     """The broker's CONNACK.
 
     Attributes:
@@ -27,8 +23,7 @@ class Answered(Event):
     packet_limit_bytes: int | None
 
 
-@dataclass(frozen=True)
-class Acknowledged(Event):
+class Acknowledged(NamedTuple):
     """The broker's PUBACK: below 0x80 the broker has the message, from there on it refuses it.
 
     Attributes:
@@ -45,7 +40,7 @@ class Acknowledged(Event):
 
 
 @dataclass(frozen=True)
-class Received(Event):
+class Received:
     """A message of a topic that was subscribed to.
 
     Attributes:
@@ -64,7 +59,7 @@ class Received(Event):
 
 
 @dataclass(frozen=True)
-class Subscribed(Event):
+class Subscribed:
     """The broker's SUBACK.
 
     Attributes:
@@ -75,7 +70,7 @@ class Subscribed(Event):
 
 
 @dataclass(frozen=True)
-class Ended(Event):
+class Ended:
     """The connection is no more; the last event of each.
 
     Attributes:
@@ -85,6 +80,9 @@ class Ended(Event):
 
     code: int | None
     reason: str
+
+
+Event = Answered | Acknowledged | Received | Subscribed | Ended
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edge_runtime.stages import StageTimes
 
@@ -34,9 +34,9 @@ class CaptureToAck:
             while len(self._captured_ns) > REMEMBERED:
                 self._captured_ns.popitem(last=False)
 
-    def delivered(self, uuid: str, at_ns: int) -> None:
-        """The broker's acknowledgement of a message came in at this reading of the monotonic clock."""
+    def delivered(self, messages: Sequence[tuple[str, int]]) -> None:
+        """The broker's acknowledgements came in: uuid, and the reading of the monotonic clock then, nanoseconds."""
         with self._lock:
-            captured_ns = self._captured_ns.pop(uuid, None)
-        if captured_ns is not None:
-            self._times.add(STAGE, (at_ns - captured_ns) / 1e6)
+            known = [(self._captured_ns.pop(uuid, None), at_ns) for uuid, at_ns in messages]
+        latencies_ns = (at_ns - captured_ns for captured_ns, at_ns in known if captured_ns is not None)
+        self._times.add(STAGE, *(latency_ns / 1e6 for latency_ns in latencies_ns))

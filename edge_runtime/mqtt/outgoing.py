@@ -52,10 +52,12 @@ class Outgoing:
 
     Args:
         spool: where the rows are.
-        delivered: told of each row that the broker has: its uuid, and the monotonic clock then, nanoseconds.
+        delivered: told of the rows that the broker has: of each its uuid, and the monotonic clock then, nanoseconds.
     """
 
-    def __init__(self, spool: Spool, delivered: Callable[[str, int], None] = lambda uuid, at_ns: None) -> None:
+    def __init__(
+        self, spool: Spool, delivered: Callable[[Sequence[tuple[str, int]]], None] = lambda messages: None
+    ) -> None:
         self.acknowledged = 0
         self.acknowledged_detections = 0
         self.refused = 0
@@ -101,7 +103,9 @@ class Outgoing:
         paused = [topic for topic, pause in self._paused.items() if pause.until_s > now]
         on_their_way = {row.id for row in self._in_flight.values()} | self._benched.keys()
         while rows := self._spool.advance(room, on_their_way=on_their_way, skip_topics=paused):
-            if fitting := [row for row in rows if self._fits(row)]:
+            if self._packet_limit_bytes is None:
+                return rows
+            if fitting := [row for row in rows if self._fits(row, self._packet_limit_bytes)]:
                 return fitting
         return []
 
@@ -115,7 +119,7 @@ class Outgoing:
 
     def settle(self, answers: Sequence[Acknowledged]) -> None:
         """Take the broker's answers."""
-        delivered: list[int] = []
+        delivered: list[tuple[Row, int]] = []
         try:
             for answer in answers:
                 row = self._in_flight.pop(answer.mid, None)
@@ -124,15 +128,15 @@ class Outgoing:
                 self._suspects.discard(row.id)
                 if answer.code >= FAILURE:
                     self._refuse(row, answer)
-                    continue
-                self._paused.pop(row.message.topic, None)
-                delivered.append(row.id)
-                self.acknowledged += 1
-                self.acknowledged_detections += row.message.priority is Priority.DETECTION
-                self._delivered(row.message.uuid, answer.at_ns)
+                else:
+                    self._paused.pop(row.message.topic, None)
+                    delivered.append((row, answer.at_ns))
         finally:  # also where a refusal cannot be noted: what the broker has is not sent again
             if delivered:
-                self._spool.acknowledged(delivered)
+                self._spool.acknowledged([row.id for row, _ in delivered])
+                self.acknowledged += len(delivered)
+                self.acknowledged_detections += sum(row.message.priority is Priority.DETECTION for row, _ in delivered)
+                self._delivered([(row.message.uuid, at_ns) for row, at_ns in delivered])
         waiting = len(self._spool.delivered)
         if waiting >= DELETED_TOGETHER or (waiting and self._deletion_due_s() <= 0):
             self.tidy()
@@ -184,11 +188,11 @@ class Outgoing:
     def _deletion_due_s(self) -> float:
         return max(0.0, DELETED_AFTER_S - self._spool.delivered.waiting_s())
 
-    def _fits(self, row: Row) -> bool:
+    def _fits(self, row: Row, limit_bytes: int) -> bool:
         size = publish_bytes(row.message.topic, row.message.payload)
-        if self._packet_limit_bytes is None or size <= self._packet_limit_bytes:
+        if size <= limit_bytes:
             return True
-        self.reject(row, f"{size} bytes, but the broker takes {self._packet_limit_bytes} at most")
+        self.reject(row, f"{size} bytes, but the broker takes {limit_bytes} at most")
         return False
 
     def _refuse(self, row: Row, answer: Acknowledged) -> None:

@@ -85,8 +85,8 @@ class PubackFilter:
         buffer += data
         others = bytearray()
         found: list[Puback] = []
-        at = 0
-        while at < len(buffer):
+        at, end = 0, len(buffer)
+        while at < end:
             if self._passing:
                 piece = buffer[at : at + self._passing]
                 others += piece
@@ -100,10 +100,10 @@ class PubackFilter:
             if buffer[at] != _PUBACK or size < 2:
                 self._passing = start + size - at
                 continue
-            if start + size > len(buffer):
+            if start + size > end:
                 break
             code = buffer[start + 2] if size > 2 else 0
-            found.append(Puback(int.from_bytes(buffer[start : start + 2], "big"), code))
+            found.append(Puback(buffer[start] << 8 | buffer[start + 1], code))
             self.puback_bytes = min(start + size - at, MOST_PUBACK_BYTES)
             at = start + size
         del buffer[:at]
@@ -116,14 +116,12 @@ def _body(buffer: bytearray, at: int) -> tuple[int, int] | None:
     A length that no packet may have counts as one of five bytes: whoever reads the rest will see what is wrong.
     """
     size = 0
-    for n in range(4):
-        if at + 1 + n >= len(buffer):
-            return None
-        byte = buffer[at + 1 + n]
+    encoded = buffer[at + 1 : at + 5]
+    for n, byte in enumerate(encoded):
         size |= (byte & 0x7F) << (7 * n)
         if byte < 0x80:
             return at + 2 + n, size
-    return at + 5, 0
+    return (at + 5, 0) if len(encoded) == 4 else None
 
 
 @lru_cache(maxsize=64)
@@ -146,9 +144,6 @@ def _string(value: bytes) -> bytes:
 
 def _length(value: int) -> bytes:
     """A number as MQTT writes lengths: seven bits a byte, the lowest first."""
-    encoded = bytearray()
-    while True:
-        value, low = divmod(value, 128)
-        encoded.append(low | (0x80 if value else 0))
-        if not value:
-            return bytes(encoded)
+    if value < 0x80:
+        return bytes((value,))
+    return bytes((value & 0x7F | 0x80,)) + _length(value >> 7)

@@ -7,8 +7,8 @@ reaches from -0.5 to width - 0.5. Pixel i of a map of `scale` pixels per camera 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import cv2
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fissura.errors import ImageError, ModelShapeError
-from fissura.imaging.components import Indices, Points
+from fissura.imaging.components import Points
+from fissura.imaging.find import Found
 from fissura.imaging.images import Mask
 from fissura.imaging.implementation import NUMPY, Implementation
-from fissura.imaging.measure import Measurements
-from fissura.messages import CrackGeometry
+from fissura.messages import GEOMETRIES_ADAPTER, CrackGeometry
 from fissura.polygon import Polygon
 
 MIN_LENGTH_PX = 10.0
@@ -89,14 +89,12 @@ def find_cracks(
         temperature=temperature,
         min_length_px=min_length_px * scale,
     )
-    if not len(found.order):
+    if not found.order:
         return []
-    confidences = found.confidences.take(found.order).tolist()
+    confidences = found.confidences.tolist()
     return [
-        Crack(geometry, confidence)
-        for geometry, confidence in zip(
-            _geometries(found.outlines, found.sizes, found.order, scale, gsd_mm_per_px), confidences, strict=True
-        )
+        Crack(geometry, confidences[number])
+        for number, geometry in zip(found.order, _geometries(found, scale, gsd_mm_per_px), strict=True)
     ]
 
 
@@ -119,40 +117,40 @@ def _at_map_size(keep: Mask | None, shape: tuple[int, ...], scale: int) -> Mask 
     return cv2.resize(look_here, (width, height), interpolation=cv2.INTER_NEAREST).view(bool)
 
 
-def _geometries(
-    outlines: list[Points], sizes: Measurements, order: Indices, scale: int, gsd_mm_per_px: float | None
-) -> Iterator[CrackGeometry]:
-    """Of each component of `order`, whose outlines these are. Arrays become Python's numbers all at once."""
-    simplified = [_simplified(outline) for outline in outlines]
+def _geometries(found: Found, scale: int, gsd_mm_per_px: float | None) -> list[CrackGeometry]:
+    """Of the components that are long enough, longest first.
+
+    The few numbers of a frame become Python's: each function of numpy costs more than they do. Pydantic is asked once.
+    """
+    simplified = [_simplified(outline) for outline in found.outlines]
     corners = _in_camera_pixels(np.concatenate(simplified).reshape(-1, 2), scale)
-    corners.flags.writeable = False  # for all polygons at once
-    measured = np.array((sizes.length_px, sizes.mean_width_px, sizes.max_width_px)).take(order, axis=1) / scale
-    lengths, mean_widths, max_widths = measured.tolist()
-    areas = (sizes.area_px.take(order) / scale**2).tolist()
-    end = 0
-    for number, outline in enumerate(outlines):
-        left, top, width, height = cv2.boundingRect(outline)
-        begin, end = end, end + len(simplified[number])
-        values: dict[str, Any] = {
-            "length_px": lengths[number],
-            "mean_width_px": mean_widths[number],
-            "max_width_px": max_widths[number],
-            "area_px": areas[number],
-            "bbox_px": ((left - 1) / scale - 0.5, (top - 1) / scale - 0.5, width / scale, height / scale),
-            "polygon_px": Polygon(corners[begin:end]),
+    polygons = Polygon.parts(corners, accumulate(map(len, simplified)))
+    lengths, mean_widths = found.sizes.length_px.tolist(), found.sizes.mean_width_px.tolist()
+    max_widths, areas = found.sizes.max_width_px.tolist(), found.sizes.area_px.tolist()
+    geometries: list[dict[str, Any]] = []
+    for number, (left, top, width, height), polygon in zip(found.order, found.boxes, polygons, strict=True):
+        length, mean_width, max_width = lengths[number] / scale, mean_widths[number] / scale, max_widths[number] / scale
+        values = {
+            "length_px": length,
+            "mean_width_px": mean_width,
+            "max_width_px": max_width,
+            "area_px": areas[number] / scale**2,
+            "bbox_px": (left / scale - 0.5, top / scale - 0.5, width / scale, height / scale),
+            "polygon_px": polygon,
         }
         if gsd_mm_per_px is not None:
             values |= {
-                "length_mm": lengths[number] * gsd_mm_per_px,
-                "mean_width_mm": mean_widths[number] * gsd_mm_per_px,
-                "max_width_mm": max_widths[number] * gsd_mm_per_px,
+                "length_mm": length * gsd_mm_per_px,
+                "mean_width_mm": mean_width * gsd_mm_per_px,
+                "max_width_mm": max_width * gsd_mm_per_px,
             }
-        yield CrackGeometry.model_validate(values)
+        geometries.append(values)
+    return GEOMETRIES_ADAPTER.validate_python(geometries)
 
 
 def _in_camera_pixels(points: Points, scale: int) -> NDArray[np.int32 | np.float64]:
-    """Of the canvas, which has a frame of one pixel."""
-    return points - np.int32(1) if scale == 1 else (points - 0.5) / scale - 0.5
+    """Of the map."""
+    return points if scale == 1 else (points + 0.5) / scale - 0.5
 
 
 def _simplified(outline: Points) -> Points:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,14 +22,16 @@ class Found:
     Attributes:
         sizes: of each of the components, in pixels of the map.
         confidences: (count,) mean probability over the pixels of each, at the temperature.
-        order: (m,) the components that are long enough, longest first.
+        order: the m components that are long enough, longest first.
         outlines: of each of these, see `find_outlines`.
+        boxes: of each of these: left, top, width, height.
     """
 
     sizes: Measurements
     confidences: Floats
-    order: Indices
+    order: list[int]
     outlines: list[Points]
+    boxes: list[list[int]]
 
 
 def find(
@@ -64,8 +67,8 @@ def find(
     sizes = measure_components(components)
     confidences = mean_by(components.labels, _values_at(probability, components), temperature, sizes.area_px)
     order = longest_first(sizes.length_px, min_length_px)
-    outlines = find_outlines(components, order) if len(order) else []
-    return Found(sizes, confidences, order, outlines)
+    outlines = find_outlines(components, order) if order else []
+    return Found(sizes, confidences, order, outlines, [list(cv2.boundingRect(outline)) for outline in outlines])
 
 
 def mean_by(labels: Indices, values: NDArray[np.float32], temperature: float, area_px: Floats) -> Floats:
@@ -73,14 +76,14 @@ def mean_by(labels: Indices, values: NDArray[np.float32], temperature: float, ar
     return sum_by(labels, tempered(values, temperature), len(area_px)) / area_px
 
 
-def longest_first(length_px: Floats, min_length_px: float) -> Indices:
+def longest_first(length_px: Floats, min_length_px: float) -> list[int]:
     """The components that are long enough; of two that are as long, the lower number comes first.
 
     By Python's own sort: there are a few, for which numpy's calls take longer.
     """
     lengths = length_px.tolist()
     long_enough = [number for number, length in enumerate(lengths) if length >= min_length_px]
-    return np.array(sorted(long_enough, key=lengths.__getitem__, reverse=True), np.int64)
+    return sorted(long_enough, key=lengths.__getitem__, reverse=True)
 
 
 def _values_at(probability: NDArray[np.float32], components: Components) -> NDArray[np.float32]:

@@ -44,6 +44,17 @@ def test_an_array_is_taken_without_a_copy_and_cannot_be_written_through_the_poly
         polygon.points[0] = 1
 
 
+def test_several_of_one_array() -> None:
+    points = np.arange(12, dtype=np.int32).reshape(6, 2)
+    parts = Polygon.parts(points, [3, 3, 5])
+    assert parts == [Polygon(points[:3]), Polygon(), Polygon(points[3:5])]
+    assert not any(part.points.flags.writeable for part in parts)
+    assert np.shares_memory(parts[0].points, points)
+    assert Polygon.parts(points, []) == []
+    with pytest.raises(ValueError, match="finite"):
+        Polygon.parts([[math.nan, 1.0]], [1])
+
+
 @pytest.mark.parametrize(
     ("points", "words"),
     [

@@ -35,7 +35,7 @@ def find(
     min_length_px: float = 0,
 ) -> Found:
     """Like `fissura.imaging.find.find`; components are numbered by their first pixels."""
-    sizes_px, skeleton, total, labels, values, points, ends = _find(
+    sizes_px, skeleton, confidences, labels, values, points, bounds = _find(
         _plain(probability),
         float(threshold if low_threshold is None else low_threshold),
         float(threshold),
@@ -44,11 +44,13 @@ def find(
     )
     length_px, mean_width_px, max_width_px, area_px = sizes_px
     sizes = Measurements(length_px, mean_width_px, max_width_px, area_px, skeleton)
-    # Logarithms are numpy's affair, whose last bits are others than those of machine code.
-    confidences = total / area_px if temperature == 1 else mean_by(labels, values, temperature, area_px)
+    if temperature != 1:  # logarithms are numpy's affair, whose last bits are others than those of machine code
+        confidences = mean_by(labels, values, temperature, area_px)
     order = longest_first(length_px, min_length_px)
-    bounds = [0, *ends.tolist()]
-    return Found(sizes, confidences, order, [points[bounds[n] : bounds[n + 1]] for n in order.tolist()])
+    boxes_and_ends = bounds.tolist()
+    begins = [0, *(end for *_, end in boxes_and_ends)]
+    outlines = [points[begins[number] : begins[number + 1]] for number in order]
+    return Found(sizes, confidences, order, outlines, [boxes_and_ends[number][:4] for number in order])
 
 
 def _plain(array: NDArray[Scalar]) -> NDArray[Scalar]:
@@ -66,9 +68,9 @@ def _find(
         probability, low_threshold, threshold, keep, least_sides: see `scan`.
 
     Returns:
-        (4, count) length, mean width, largest width and area of each component; the pixels of all skeletons; the sum of
-        the probabilities of each component's pixels; the component of each pixel; its probability; the corners of all
-        outlines; where that of each component ends in there.
+        (4, count) length, mean width, largest width and area of each component; the pixels of all skeletons; the mean
+        of the probabilities of each component's pixels; the component of each pixel; its probability; the corners of
+        all outlines, and (count, 5) their bounds, see `outlines_of`.
     """
     stride = probability.shape[1] + 2
     pixels, labels, values, count, table = scan(
@@ -78,8 +80,8 @@ def _find(
     total = np.zeros(count)
     for k in range(len(labels)):
         total[labels[k]] += min(max(values[k], np.float32(0)), np.float32(1))
-    points, ends = outlines_of(pixels, labels, count, stride, table)
-    return sizes, skeleton, total, labels, values, points, ends
+    points, bounds = outlines_of(pixels, labels, count, stride, table)
+    return sizes, skeleton, total / sizes[3], labels, values, points, bounds
 
 
 def compile_all() -> None:

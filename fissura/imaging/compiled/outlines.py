@@ -13,6 +13,7 @@ from fissura.imaging.compiled.jit import compiled
 from fissura.imaging.compiled.neighbours import EAST, SOUTH_WEST, Table
 from fissura.imaging.components import Indices, Points
 
+MOST = np.iinfo(np.int64).max
 MOST_VISITS = 4  # of a pixel: as often as background and crack can alternate around it
 
 
@@ -28,20 +29,30 @@ def outlines_of(pixels: Indices, labels: Indices, count: int, stride: int, table
         table: (n + 1, 8) the pixels' neighbours, see `neighbours_of`.
 
     Returns:
-        (m, 2) corners of all of them, x and y in the canvas; where the outline of each ends in there.
+        (m, 2) corners of all of them, x and y in the map; (count, 5) left, top, width and height of each, and where its
+        outline ends in there.
     """
     corners, total = np.empty(MOST_VISITS * len(pixels), np.int32), 0
-    ends, outlined = np.empty(count, np.int64), 0
+    bounds, outlined = np.empty((count, 5), np.int64), 0
     for k in range(len(pixels)):
         if labels[k] == outlined:  # its first pixel
             total = _follow(table, k, corners, total)
-            ends[outlined] = total
+            bounds[outlined, 4] = total
             outlined += 1
     points = np.empty((total, 2), np.int32)
-    for k in range(total):
-        pixel = pixels[corners[k]]
-        points[k, 0], points[k, 1] = pixel % stride, pixel // stride
-    return points, ends
+    first = 0
+    for number in range(count):
+        left = top = MOST
+        right = bottom = 0
+        for k in range(first, bounds[number, 4]):
+            pixel = pixels[corners[k]]
+            x, y = pixel % stride - 1, pixel // stride - 1
+            points[k, 0], points[k, 1] = x, y
+            left, right, top, bottom = min(left, x), max(right, x), min(top, y), max(bottom, y)
+        bounds[number, 0], bounds[number, 1] = left, top
+        bounds[number, 2], bounds[number, 3] = right + 1 - left, bottom + 1 - top
+        first = bounds[number, 4]
+    return points, bounds
 
 
 @compiled

@@ -40,13 +40,17 @@ def test_no_latency_is_forgotten() -> None:
 
 
 def test_waiting_costs_a_stage_no_processor() -> None:
-    times = EveryTime()
+    times = EveryTime(["busy", "asleep"])
     with times.measure("busy"):
         _be_busy(0.1)
     with times.measure("asleep"):
         time.sleep(0.1)
+    with times.measure("other"):
+        _be_busy(0.01)
+    assert times.processor_s.keys() == {"busy", "asleep"}
     assert times.processor_s["busy"] >= 0.1 > 0.05 > times.processor_s["asleep"]
     assert times.all()["asleep"][0] >= 100
+    assert times.all()["other"][0] >= 10
 
 
 def test_threads_that_python_does_not_know_are_the_engines() -> None:

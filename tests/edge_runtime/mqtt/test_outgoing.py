@@ -135,7 +135,7 @@ def test_what_cannot_be_deleted_on_a_full_disk_is_not_sent_again_and_deleted_lat
 def test_every_delivery_is_told_with_its_time(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "s.sqlite")
     told: list[tuple[str, int]] = []
-    outgoing = Outgoing(spool, lambda uuid, at_ns: told.append((uuid, at_ns)))
+    outgoing = Outgoing(spool, told.extend)
     message = _message()
     spool.put([message, _message()])
     outgoing.opened(None, None)

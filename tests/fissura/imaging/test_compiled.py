@@ -61,6 +61,7 @@ def assert_the_same(ours: Found, theirs: Found) -> None:
     assert len(ours.order) == len(theirs.order)
     for one, other in zip(by_first_pixel(ours), by_first_pixel(theirs), strict=True):
         np.testing.assert_array_equal(ours.outlines[one], theirs.outlines[other].reshape(-1, 2))
+        assert ours.boxes[one] == theirs.boxes[other]
         mine, its = ours.order[one], theirs.order[other]
         assert ours.sizes.area_px[mine] == theirs.sizes.area_px[its]
         assert ours.confidences[mine] == theirs.confidences[its]

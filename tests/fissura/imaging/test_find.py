@@ -68,10 +68,11 @@ def test_components_are_those_of_the_pixels_at_or_above_the_threshold(
     found = implementation.find(probability, threshold=threshold, low_threshold=low_threshold, keep=keep)
     expected = crack_pixels(probability, threshold, low_threshold, keep)
     assert sorted(found.sizes.area_px.tolist()) == regions(expected)
-    assert sorted(found.order.tolist()) == list(range(len(found.sizes.area_px)))
-    for number, outline in zip(found.order, found.outlines, strict=True):
-        x, y = outline.reshape(-1, 2).T - 1  # the canvas has a frame
+    assert sorted(found.order) == list(range(len(found.sizes.area_px)))
+    for number, outline, box in zip(found.order, found.outlines, found.boxes, strict=True):
+        x, y = outline.reshape(-1, 2).T
         assert expected[y, x].all()
+        assert box == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
         assert len(outline) <= 4 * found.sizes.area_px[number]
 
 
@@ -80,8 +81,9 @@ def test_a_map_that_is_all_crack_is_one_component(implementation: Implementation
     found = implementation.find(np.ones((5, width), np.float32), threshold=1.0)
     assert found.sizes.area_px.tolist() == [5 * width]
     assert found.confidences.tolist() == [1.0]
-    assert found.outlines[0].reshape(-1, 2).min(axis=0).tolist() == [1, 1]
-    assert found.outlines[0].reshape(-1, 2).max(axis=0).tolist() == [width, 5]
+    assert found.outlines[0].reshape(-1, 2).min(axis=0).tolist() == [0, 0]
+    assert found.outlines[0].reshape(-1, 2).max(axis=0).tolist() == [width - 1, 4]
+    assert found.boxes == [[0, 0, width, 5]]
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
@@ -124,7 +126,7 @@ def test_maps_with_gaps_and_maps_that_cannot_be_written_to(
 
     def found(probability: NDArray[np.float32], keep: Mask) -> list[list[float]]:
         result = implementation.find(probability, threshold=0.55, low_threshold=low_threshold, keep=keep)
-        return [result.sizes.length_px.tolist(), result.confidences.tolist(), result.order.tolist()]
+        return [result.sizes.length_px.tolist(), result.confidences.tolist(), [*map(float, result.order)]]
 
     expected = found(wide[:, 20:70].copy(), keep[:, 20:70].copy())
     assert len(expected[0]) > 3
@@ -136,5 +138,5 @@ def test_maps_with_gaps_and_maps_that_cannot_be_written_to(
 
 def test_longest_first_and_the_lower_number_of_two_that_are_as_long() -> None:
     lengths = np.array([3.0, 9.0, 5.0, 9.0, 4.9, 5.0])
-    assert longest_first(lengths, 5.0).tolist() == [1, 3, 2, 5]
-    assert longest_first(lengths, 10.0).tolist() == []
+    assert longest_first(lengths, 5.0) == [1, 3, 2, 5]
+    assert longest_first(lengths, 10.0) == []

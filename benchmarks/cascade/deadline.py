@@ -53,10 +53,10 @@ class AllTimes(StageTimes):
         super().__init__()
         self.frame_ms: list[float] = []
 
-    def add(self, stage: str, milliseconds: float) -> None:
-        super().add(stage, milliseconds)
+    def add(self, stage: str, *milliseconds: float) -> None:
+        super().add(stage, *milliseconds)
         if stage == "frame":
-            self.frame_ms.append(milliseconds)
+            self.frame_ms.extend(milliseconds)
 
 
 def judge(frame_ms: list[float], budget_ms: float) -> dict[str, Any]:

@@ -133,9 +133,9 @@ class Outgoing:
                     delivered.append((row, answer.at_ns))
         finally:  # also where a refusal cannot be noted: what the broker has is not sent again
             if delivered:
-                self._spool.acknowledged([row.id for row, _ in delivered])
                 self.acknowledged += len(delivered)
                 self.acknowledged_detections += sum(row.message.priority is Priority.DETECTION for row, _ in delivered)
+                self._spool.acknowledged([row.id for row, _ in delivered])
                 self._delivered([(row.message.uuid, at_ns) for row, at_ns in delivered])
         waiting = len(self._spool.delivered)
         if waiting >= DELETED_TOGETHER or (waiting and self._deletion_due_s() <= 0):

@@ -149,7 +149,7 @@ def _geometries(found: Found, scale: int, gsd_mm_per_px: float | None) -> list[C
 
 
 def _in_camera_pixels(points: Points, scale: int) -> NDArray[np.int32 | np.float64]:
-    """Of the map."""
+    """From places in the map."""
     return points if scale == 1 else (points + 0.5) / scale - 0.5
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
 from fissura.imaging.components import Components, Points
 
 
-def find_outlines(components: Components, numbers: Sequence[int]) -> list[Points]:
+def find_outlines(components: Components, numbers: list[int]) -> list[Points]:
     """Outer outlines of some of the components: (n, 1, 2) or (n, 2) places where they turn, x and y in the map.
 
     All at once: what a call costs is paid once, not once a crack. What lies in a hole of another component shows when

@@ -88,7 +88,7 @@ class Stream:
         self._times = times
         self._budget = budget
         self._paused = paused
-        self._room: SimpleQueue[None] = SimpleQueue()  # a semaphore is Python code, and three times as slow
+        self._room: SimpleQueue[None] = SimpleQueue()  # a token each; `threading.Semaphore` is Python code
         for _ in range(IN_FLIGHT):
             self._room.put(None)
         self._found: SimpleQueue[Inferred | None] = SimpleQueue()  # None, the last: there will be no more

@@ -44,7 +44,7 @@ class Message(BaseModel):
 
 def _members(value: Any) -> Any:
     """What orjson does not know."""
-    # Not `isinstance`: for what is none, a class of `collections.abc` answers that in Python, a hundred times a second.
+    # Not `isinstance`: for what is none, a class of `collections.abc` answers that in Python, each time anew.
     return value.points if type(value) is Polygon else value.__dict__
 
 

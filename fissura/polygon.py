@@ -53,7 +53,7 @@ class Polygon(Sequence[Point]):
 
         Args:
             points: (n, 2) of all polygons, one after the other, as for one.
-            ends: where each ends, ascending.
+            ends: where each ends, ascending; what lies behind the last is left out.
         """
         whole, polygons, begin = cls(points).points, list[Polygon](), 0
         for end in ends:

@@ -7,8 +7,7 @@ fields, because a misspelt one that is passed over in silence would do something
 
 from __future__ import annotations
 
-from datetime import timezone
-from operator import methodcaller
+from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -20,8 +19,14 @@ from fissura.schema_version import CURRENT, SchemaVersion
 
 Pixels = Annotated[float, Field(ge=0)]
 Millimetres = Annotated[float, Field(ge=0)]
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.astimezone(timezone.utc)
+
+
 # A time without a zone is refused: a reader could not tell it from local time.
-UtcTime = Annotated[AwareDatetime, AfterValidator(methodcaller("astimezone", timezone.utc))]
+UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Message(BaseModel):

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import inspect
 import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from fissura.messages import (
     COMMAND_ADAPTER,
@@ -19,6 +21,7 @@ from fissura.messages import (
     Snapshot,
     Status,
     Threshold,
+    UtcTime,
 )
 from fissura.polygon import Polygon
 from fissura.topics import TOPICS
@@ -31,6 +34,12 @@ GOLDEN_FILES = sorted(GOLDEN.glob("*/*.json"))
 
 def kind_of(path: Path) -> str:
     return path.stem.split("-")[0]
+
+
+def test_pydantic_can_read_what_converts_times_on_every_python() -> None:
+    """What is written in C may have no signature, or another one with the next Python: pydantic 2.14 refused one's."""
+    convert = next(part.func for part in get_args(UtcTime) if isinstance(part, AfterValidator))
+    assert len(inspect.signature(convert).parameters) == 1
 
 
 def test_every_message_has_golden_files_of_the_version_that_brought_it() -> None:

@@ -24,6 +24,7 @@ from edge_runtime.engine_thread import EngineThread
 from edge_runtime.fusion import FusionConfig
 from edge_runtime.health.monitor import Health
 from edge_runtime.health.outbox import Outbox
+from edge_runtime.lost_threads import ending_with_its_threads
 from edge_runtime.masks import read_region
 from edge_runtime.pipeline import Pipeline, run_to_end
 from edge_runtime.position import open_position
@@ -117,6 +118,7 @@ def _run(config: RunConfig, reread: Callable[[], RunConfig]) -> dict[str, Any]:
         pipeline = Pipeline(cameras, model, thread, sinks, task, counters, times, budget, leave_out)
         stack.callback(_close_engine, pipeline, thread)
         stack.callback(lambda: hung.extend(pipeline.hung))
+        stack.enter_context(ending_with_its_threads(pipeline.fail))
         context = SinkContext(serial, mission, model.stamp, counters, times, pipeline.fail)
         if updating is not None:
             reread = updating.active.adapting(reread)

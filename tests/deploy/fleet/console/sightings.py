@@ -69,3 +69,20 @@ def detection(serial: str, number: int, **changes: Any) -> Detection:
         "model": ModelStamp(name="cssr", bundle_id="ab" * 32, mode="fused", engine="onnxruntime", threshold=0.5),
     }
     return Detection(**{**values, **changes})
+
+
+def told(number: int) -> list[Sighting]:
+    """What a device that tracks says of one crack, in its order."""
+    phases = (("new", 80.0, 0.7, 1), ("update", 120.0, 0.8, 4), ("update", 110.0, 0.9, 9), ("end", 120.0, 0.8, 12))
+    return [
+        sighting_number(
+            4 * number + place,
+            event_id=str(UUID(int=number, version=4)),
+            serial="truck-01",
+            phase=phase,
+            length_px=length_px,
+            confidence=confidence,
+            seen_frames=frames,
+        )
+        for place, (phase, length_px, confidence, frames) in enumerate(phases)
+    ]

@@ -1,9 +1,9 @@
 """Paper 004's table 1: all variants trained on one data set, scored by protocol `cssr`, beside the paper's figures.
 
-    python benchmarks/cssr/run.py [--scale cpu]
+    python benchmarks/cssr/run.py [--scale cpu] [--jobs N]
 
-trains `paper004/deepcrack256-*` one after another into `runs/` (what is there already is taken), composes two more
-models that need no training, and runs `fissura eval --protocol cssr` over all. It writes `benchmarks/results/cssr/`:
+trains `paper004/deepcrack256-*` into `runs/`, N at a time (what is there already is taken), composes two more models
+that need no training, and runs `fissura eval --protocol cssr` over all. It writes `benchmarks/results/cssr/`:
 `cssr.json`, `table.md`, `iou-threshold.png`, `comparison.md` and `runs.json`. FISSURA_DATA names the data sets.
 """
 
@@ -14,12 +14,14 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.probe import processor
+from edge_runtime.probe import gpus, processor
 from fissura.files import write_text
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.model import ModelConfig, build_model
@@ -85,6 +87,25 @@ def train(recipe: str, scale: str | None, runs: Path) -> Path:
     return folder
 
 
+def train_side_by_side(recipes: Iterable[str], scale: str | None, runs: Path, jobs: int) -> None:
+    """Train recipes and what they start from, so many at a time."""
+    order = dict.fromkeys(name for recipe in recipes for name in (*STARTS.get(recipe, {}).values(), recipe))
+    started: dict[str, Future[Path]] = {}
+
+    def train_after(recipe: str, earlier: list[Future[Path]]) -> Path:
+        for run in earlier:
+            run.result()
+        return train(recipe, scale, runs)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        # In this order nothing waits for what has not begun.
+        for recipe in order:
+            earlier = [started[name] for name in STARTS.get(recipe, {}).values()]
+            started[recipe] = pool.submit(train_after, recipe, earlier)
+    for run in started.values():
+        run.result()
+
+
 def compose(segmentation: Path, enlarges: str, runs: Path, scale: str | None) -> Path:
     """A checkpoint of two networks that have never met."""
     earlier = load_checkpoint(segmentation)
@@ -132,9 +153,11 @@ def main() -> None:
     """Train, compose, score, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", choices=("cpu",), help="the narrow, short variants")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (default: %(default)s)")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    train_side_by_side([row.recipe for row in ROWS], arguments.scale, arguments.runs, arguments.jobs)
     models: dict[str, Path] = {}
     for row in ROWS:
         folder = train(row.recipe, arguments.scale, arguments.runs)
@@ -152,6 +175,7 @@ def main() -> None:
         "versions": {name: version(name) for name in ("torch", "lightning", "numpy")},
         "python": platform.python_version(),
         "processor": processor(),
+        "gpus": gpus(),
         "runs": {name: load_checkpoint(folder).record.metrics for name, folder in models.items()},
     }
     write_text(arguments.out / "runs.json", json.dumps(record, indent=2) + "\n")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.engine_options import EngineOptions
 from edge_runtime.golden import GoldenFrames, GoldenResult, compare_golden, tolerance_of
 from edge_runtime.stages import percentiles
 from edge_runtime.stored_graph import Run, as_run, proving_options, stored_graph
@@ -99,12 +100,20 @@ class Prover:
         size: width and height of the camera frame, pixels.
         frames: that latency is measured on.
         threads: of the engines that have threads; None: their default.
+        options: more of the engines that are proven; the reference has none of them.
     """
 
     def __init__(
-        self, bundle: Bundle, golden: GoldenFrames, size: tuple[int, int], frames: int, threads: int | None
+        self,
+        bundle: Bundle,
+        golden: GoldenFrames,
+        size: tuple[int, int],
+        frames: int,
+        threads: int | None,
+        options: EngineOptions,
     ) -> None:
         self._bundle, self._golden, self._frames, self._threads = bundle, golden, frames, threads
+        self._engine_options = options
         config = SynthConfig(width=size[0], height=size[1], crack_free=0)
         self._scenes = [render(config, SEED, index).image for index in range(SCENES)]
         self._largest = tuple(max(pair) for pair in zip(size, golden.largest, strict=True))
@@ -133,7 +142,8 @@ class Prover:
         """
         with ExitStack() as stack:
             try:
-                step = stack.enter_context(stored_graph(self._bundle, role, variant, engine, self._options(engine)))
+                options = {**self._options(engine), **self._engine_options.get(engine, {})}
+                step = stack.enter_context(stored_graph(self._bundle, role, variant, engine, options))
                 run = as_run(step)
                 golden = compare_golden(self._bundle, self._golden, role, variant, run)
                 on_golden = self._difference(role, variant, run, reference.golden)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edge_runtime.arguments import at_least, frame_size
+from edge_runtime.engine_options import HELP, option_of_kind, options_by_kind
 from edge_runtime.engines import ENGINES
 from edge_runtime.engines.engine import MOST_THREADS
 from edge_runtime.golden import golden_of
@@ -42,14 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--frames", type=at_least(1, int), default=30, metavar="N", help="for the latency (default: %(default)s)")
     threads = at_least(0, int, most=MOST_THREADS)
     add("--threads", type=threads, metavar="N", help="of engines that have them; 0: all cores (default: the engine's)")
+    option = f"{HELP}; not of the ONNX Runtime that the others are compared with"
+    add("--engine-option", action="append", type=option_of_kind, default=[], metavar="KIND.NAME=VALUE", help=option)
     add("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prove everything and print what was found."""
     bundle = load_bundle(arguments.bundle)
-    prover = Prover(bundle, golden_of(bundle), arguments.size, arguments.frames, arguments.threads)
-    rows, unavailable = _prove(bundle, prover, arguments.engines or tuple(ENGINES), arguments.variants or VARIANTS)
+    engines = arguments.engines or tuple(ENGINES)
+    options = options_by_kind(arguments.engine_option, engines)
+    prover = Prover(bundle, golden_of(bundle), arguments.size, arguments.frames, arguments.threads, options)
+    rows, unavailable = _prove(bundle, prover, engines, arguments.variants or VARIANTS)
     if not rows and not unavailable:
         raise UsageError(
             f"there is nothing to verify: no graph of the bundle runs at {' or '.join(arguments.variants)} here",
@@ -61,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.size,
         arguments.frames,
         arguments.threads,
+        options,
         rows,
         unavailable,
         # What was asked for by name and is not there is a failure; what was not asked for is only said.

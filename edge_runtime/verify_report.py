@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edge_runtime.engine_options import EngineOptions
 from edge_runtime.inference import WHOLE
 from edge_runtime.probe import processor
 from edge_runtime.proof import Row
@@ -26,6 +27,7 @@ class Verification:
         size: width and height of the camera frame, pixels.
         frames: that latency was measured on.
         threads: of the engines; None: their default.
+        options: more of the engines, by kind.
         rows: graph by graph, engine by engine.
         unavailable: engines that this device does not have, with the reason.
         passed: whether all is right.
@@ -35,6 +37,7 @@ class Verification:
     size: tuple[int, int]
     frames: int
     threads: int | None
+    options: EngineOptions
     rows: Sequence[Row]
     unavailable: Mapping[str, str]
     passed: bool
@@ -64,6 +67,7 @@ def as_dictionary(found: Verification) -> dict[str, Any]:
         "frame_px": list(found.size),
         "frames": found.frames,
         "threads": found.threads,
+        "engine_options": found.options,
         "unavailable": dict(found.unavailable),
         "fastest": None if best is None else {"role": best.role, "engine": best.engine, "variant": _precision(best)},
         "rows": [_row(row) for row in found.rows],

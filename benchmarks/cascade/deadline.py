@@ -22,6 +22,7 @@ from typing import Any
 
 import cv2
 
+from edge_runtime.arguments import engine_option
 from edge_runtime.budget import FrameBudget
 from edge_runtime.camera import Camera
 from edge_runtime.counters import Counters
@@ -75,13 +76,12 @@ def judge(frame_ms: list[float], budget_ms: float) -> dict[str, Any]:
 def run(arguments: argparse.Namespace) -> int:
     """Run, write, judge; returns the exit code."""
     bundle = load_bundle(arguments.bundle)
+    chosen: dict[str, object] = {"threads": arguments.threads, **dict(arguments.engine_option)}
     counters, times, budget = Counters(), AllTimes(), FrameBudget(arguments.budget_ms)
     with ExitStack() as stack:
         options = TileOptions(arguments.tile, arguments.halo, arguments.batch, arguments.proposal_threshold, budget)
         thread = stack.enter_context(EngineThread())
-        inference = thread.call(
-            lambda: open_inference(bundle, "cascade", arguments.engine, {"threads": arguments.threads}, options)
-        )
+        inference = thread.call(lambda: open_inference(bundle, "cascade", arguments.engine, chosen, options))
         stack.callback(lambda: thread.call(inference.close))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fissura-deadline-"))
         model = model_of(bundle, inference)
@@ -110,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         "drops": counts.drops,
         "bundle": {"name": bundle.manifest.name, "id": bundle.id},
         "engine": inference.engine,
+        "engine_options": dict(arguments.engine_option),
         "threads": arguments.threads,
         "tile_px": arguments.tile,
         "halo_px": arguments.halo,
@@ -141,6 +142,7 @@ def main() -> int:
     add("--proposal-threshold", type=float, help="of the cheap pass (default: the bundle's)")
     add("--engine", choices=tuple(ENGINES), default="onnxruntime", help="(default: %(default)s)")
     add("--threads", type=int, default=1, help="of the engine (default: 1)")
+    add("--engine-option", action="append", type=engine_option, default=[], metavar="NAME=VALUE", help="of the engine")
     add("--out", type=Path, default=RESULTS / "deadline.json", help="result file")
     arguments = parser.parse_args()
     cv2.setNumThreads(max(1, arguments.threads))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +69,9 @@ def whole_mode(bundle: Bundle, mode: Mode | None) -> Mode:
     return mode or offered[0]
 
 
-def candidates_of(bundle: Bundle, mode: Mode, kind: str, *, threads: int, size: tuple[int, int]) -> list[Candidate]:
+def candidates_of(
+    bundle: Bundle, mode: Mode, kind: str, *, threads: int, size: tuple[int, int], given: Mapping[str, object]
+) -> list[Candidate]:
     """The rows of one engine.
 
     Args:
@@ -78,13 +80,14 @@ def candidates_of(bundle: Bundle, mode: Mode, kind: str, *, threads: int, size: 
         kind: of the engine.
         threads: of one inference; 0: all cores.
         size: width and height that hold every frame to come, pixels.
+        given: more options of the engine.
 
     Raises:
         MissingDependencyError: the engine's library is not installed.
     """
     chosen = engine_class(kind)
     wanted: dict[str, object] = {"threads": threads, "size": size, "fallback": False}  # what falls back is another row
-    options = {name: value for name, value in wanted.items() if name in chosen.config_class.model_fields}
+    options = {name: value for name, value in wanted.items() if name in chosen.config_class.model_fields} | {**given}
     held = {name for role in WHOLE[mode] for name in bundle.graph(role).variants}
     variants: list[VariantName | None] = [None, *(name for name in sorted(held) if name in chosen.variants)]
     own = OWN_PRECISIONS.get(kind, {})

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.arguments import at_least, frame_size
-from edge_runtime.bench_engines.candidate import whole_mode
+from edge_runtime.bench_engines.candidate import kinds_of, whole_mode
 from edge_runtime.bench_engines.comparison import Comparison, Row, Settings, compare
 from edge_runtime.bench_engines.plot import check_plotting, draw_rows
+from edge_runtime.engine_options import HELP, option_of_kind, options_by_kind
 from edge_runtime.engines import ENGINES
 from edge_runtime.engines.engine import MOST_THREADS
 from edge_runtime.inference import WHOLE
@@ -44,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", type=frame_size, default=(480, 320), metavar="WxH", help="camera frame, pixels (default: 480x320)")
     threads = at_least(0, int, most=MOST_THREADS)
     add("--threads", type=threads, default=1, metavar="N", help="of an engine; 0: all cores (default: 1)")
+    option = f"{HELP}; onnxruntime's are the reference's too"
+    add("--engine-option", action="append", type=option_of_kind, default=[], metavar="KIND.NAME=VALUE", help=option)
     add("--rounds", type=at_least(1, int), default=100, metavar="N", help="how often each runs (default: %(default)s)")
     add("--json", action="store_true", help="print the figures as JSON")
     add("--out", type=Path, metavar="DIR", help=f"write {FIGURES} and {PLOT}, speed against accuracy")
@@ -65,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.threads,
         arguments.rounds,
         arguments.max_drop,
+        options_by_kind(arguments.engine_option, kinds_of(arguments.engines)),
     )
     width, height = settings.size
     frames = [render(SynthConfig(width=width, height=height), 0, index).image for index in range(SCENES)]
@@ -87,6 +91,7 @@ def _figures(bundle: Bundle, settings: Settings, comparison: Comparison, dataset
         "threads": settings.threads,
         "rounds": settings.rounds,
         "max_drop": settings.max_drop,
+        "engine_options": settings.options,
         "data": None if dataset is None else _data(dataset),
         "processor": processor(),
         "versions": {"fissura": version("fissura"), "python": platform.python_version(), "numpy": version("numpy")},

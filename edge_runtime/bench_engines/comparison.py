@@ -18,6 +18,7 @@ from edge_runtime.bench_engines.candidate import (
 from edge_runtime.bench_engines.memory import peak_memory_mb
 from edge_runtime.bench_engines.precision import computed_in
 from edge_runtime.bench_engines.rounds import Rounds, take_turns
+from edge_runtime.engine_options import EngineOptions
 from edge_runtime.golden import FILE as GOLDEN
 from edge_runtime.inference import WHOLE, Mode
 from edge_runtime.stages import percentiles
@@ -39,6 +40,7 @@ class Settings:
         threads: of one inference; 0: all cores.
         rounds: how often every row runs.
         max_drop: of the ODS F1 in percent points, with a data set.
+        options: more of the engines, by kind.
     """
 
     mode: Mode
@@ -47,6 +49,7 @@ class Settings:
     threads: int
     rounds: int
     max_drop: float
+    options: EngineOptions
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ def _open_kind(
 ) -> str:
     """Open the rows of one engine; returns why this device does not have it, or nothing."""
     try:
-        candidates = candidates_of(bundle, settings.mode, kind, threads=settings.threads, size=largest)
+        given = settings.options.get(kind, {})
+        candidates = candidates_of(bundle, settings.mode, kind, threads=settings.threads, size=largest, given=given)
         found = [_opened(bundle, settings.mode, candidate, opened, stack) for candidate in candidates]
     except MissingDependencyError as error:
         return _one_line(error)

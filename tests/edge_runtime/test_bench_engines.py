@@ -186,7 +186,7 @@ def test_an_engine_that_is_not_there_is_one_line(
 
 def test_engines_do_not_fall_back_silently(quantised: Path) -> None:
     """TensorRT would run in ONNX Runtime instead, and the row would be another's."""
-    candidates = candidates_of(load_bundle(quantised), "segmentation", "tensorrt", threads=1, size=(96, 72))
+    candidates = candidates_of(load_bundle(quantised), "segmentation", "tensorrt", threads=1, size=(96, 72), given={})
     assert {candidate.options["fallback"] for candidate in candidates} == {False}
     assert candidates[0].options["size"] == (96, 72)
 

@@ -251,6 +251,7 @@ class ITimingCache:
 
 class IBuilderConfig:
     profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
+    builder_optimization_level = 3
     if _MAJOR >= 10:
         progress_monitor: Any = None
     if _MAJOR < 11:
@@ -345,6 +346,7 @@ class Builder:
             "profile": config._profiles[0].shapes,
             "layers": _inspected(network, config, scales),
             "sources": config._sources,
+            "level": config.builder_optimization_level,
         }
         body = json.dumps(about).encode()
         head = b"ftrt" + bytes(20) + _HEADER_VERSION

@@ -109,6 +109,8 @@ def _config(trt: Any, builder: Any, request: BuildRequest, profile: Profile) -> 
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, int(request.workspace_mb * 1e6))
     if request.tactic_sources is not None:
         choose_tactic_sources(trt, config, request.tactic_sources)
+    if request.optimization_level is not None:
+        config.builder_optimization_level = request.optimization_level
     shapes = builder.create_optimization_profile()
     shapes.set_shape(request.graph.input.name, profile.smallest, profile.usual, profile.largest)
     config.add_optimization_profile(shapes)

@@ -55,6 +55,13 @@ class TensorRtConfig(Config):
         description="sources that TensorRT takes kernels from besides its own, by their names in its `TacticSource`; "
         "[]: none; null: TensorRT's choice",
     )
+    optimization_level: int | None = Field(
+        None,
+        ge=0,
+        le=5,
+        description="how long TensorRT looks for fast kernels: 0 builds soonest, 5 runs fastest; null: TensorRT's "
+        "choice (3)",
+    )
     fallback: bool = Field(True, description="run in ONNX Runtime where TensorRT cannot; false: that is an error")
     threads: int = Field(0, ge=0, le=MOST_THREADS, description="of ONNX Runtime, where it runs instead; 0: all cores")
 

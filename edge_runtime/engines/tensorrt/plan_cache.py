@@ -28,8 +28,8 @@ class PlanKey(BaseModel):
         gpu: name of the GPU.
         compute_capability: of the GPU, as in '8.7'.
         precision: of the convolutions.
-        settings: how precision was lowered, and by what, and the sources of kernels; empty: as the graph has it, and
-            TensorRT's choice.
+        settings: how precision was lowered, and by what, the sources of kernels, and how long they were looked for;
+            empty: as the graph has it, and TensorRT's choice.
         profile: the shapes.
     """
 

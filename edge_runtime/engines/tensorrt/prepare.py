@@ -103,6 +103,7 @@ def _request(trt: Any, path: Path, graph: Graph, config: TensorRtConfig) -> Buil
         cuda=config.cuda,
         workspace_mb=config.workspace_mb,
         tactic_sources=config.tactic_sources,
+        optimization_level=config.optimization_level,
     )
 
 
@@ -112,6 +113,8 @@ def _key(trt: Any, path: Path, device: Device, request: BuildRequest) -> PlanKey
         settings.append(f"flags {_scales(request)}".strip())
     if request.tactic_sources is not None:
         settings.append(f"sources {' '.join(sorted(set(request.tactic_sources)))}".strip())
+    if request.optimization_level is not None:
+        settings.append(f"level {request.optimization_level}")
     return PlanKey(
         onnx_sha256=_digest(path),
         tensorrt=version_text(library_version(trt)),

@@ -33,6 +33,7 @@ class BuildRequest(_Line):
         cuda: library for the calibration's buffers.
         workspace_mb: device memory that a layer may use as scratch space, 10^6 bytes.
         tactic_sources: sources of kernels besides TensorRT's own, by name; None: TensorRT's choice.
+        optimization_level: how long to look for fast kernels, 0 to 5; None: TensorRT's choice.
     """
 
     onnx: str
@@ -48,6 +49,7 @@ class BuildRequest(_Line):
     cuda: CudaLibrary = "cuda-python"
     workspace_mb: float | None = None
     tactic_sources: tuple[str, ...] | None = None
+    optimization_level: int | None = None
 
 
 class Progress(_Line):

@@ -60,3 +60,30 @@ def test_frames_larger_than_the_camera(
     plans = sorted((tmp_path / "fissura" / "tensorrt").glob("*.plan"))
     keys = [json.loads(plan.with_suffix(".json").read_text())["key"] for plan in plans]
     assert sorted(key["profile"].split()[-1] for key in keys) == profile
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["bench", "engines", "--rounds", "1", "--mode", "fused"], ["verify", "--frames", "1"]],
+    ids=lambda words: words[0],
+)
+def test_options_reach_the_engine_that_they_are_of(
+    vendor: Vendor,
+    tmp_path: Path,
+    command: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(comparison, "peak_memory_mb", lambda *_: 1.0)
+    bundle = make_proven_bundle(tmp_path / "bundle", roles=("fused",), variants=())
+    words = [*command, str(bundle), "--engines", "tensorrt", "--size", "48x32", "--json"]
+    words += ["--engine-option", "tensorrt.optimization_level=1", "--engine-option", "tensorrt.tactic_sources=[]"]
+    assert main(words) == 0
+    stated = json.loads(capsys.readouterr().out)["engine_options"]
+    assert stated == {"tensorrt": {"optimization_level": 1, "tactic_sources": []}}
+    plans = list((tmp_path / "fissura" / "tensorrt").glob("*.plan"))
+    settings = {json.loads(plan.with_suffix(".json").read_text())["key"]["settings"] for plan in plans}
+    assert settings == {"sources, level 1"}
+    assert main([*words, "--engine-option", "openvino.precision=bf16"]) == 2
+    assert "openvino.precision is of an engine that does not run here" in capsys.readouterr().err

@@ -264,6 +264,18 @@ def test_each_choice_of_tactic_sources_makes_a_plan(vendor: Vendor, small: tuple
         assert all(any(text.encode() in plan for plan in found) for text in expected)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_optimisation_level_makes_a_plan(vendor: Vendor, small: tuple[Path, Graph], version: str) -> None:
+    vendor.use(version)
+    expected = list[str]()
+    for chosen, built in ((None, 3), (0, 0), (3, 3), (0, 0)):
+        vendor.open(*small, optimization_level=chosen).close()
+        expected.append(f'"level": {built}')
+        found = [plan.read_bytes() for plan in vendor.plans()]
+        assert len(found) == min(len(expected), 3), "the first 0 is found again"
+        assert all(any(text.encode() in plan for plan in found) for text in expected)
+
+
 def test_tactic_sources_that_cannot_be_chosen(vendor: Vendor, small: tuple[Path, Graph]) -> None:
     vendor.use("8.6.1", fault="sources")
     with pytest.raises(EngineError, match=r"TensorRT 8\.6\.1 does not build with the tactic sources none"):

@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import onnx
 import torch
-from onnx import ModelProto
+from onnx import ModelProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from fissura.bundle import Graph, GraphInput, GraphOutput, Precision, Role, VariantName
@@ -28,6 +29,7 @@ from train.model import CrackModel, Statistics
 from train.predict import frame_multiple
 
 OPSET = 20
+LAST = 2**63 - 1  # of a slice that ends with its axis
 STATISTICS = "statistics"  # name of the second input of a tile graph
 Layout = Literal["NHWC", "NCHW"]
 
@@ -135,6 +137,7 @@ def export_graph(model: CrackModel, role: Role, layout: Layout = "NHWC", *, free
     assert program is not None  # with dynamo there always is one
     proto = program.model_proto
     _strip(proto)
+    _slice_shapes(proto.graph)
     output_axes = axes if output.kind == "image" else (2, 3)
     _name_sizes(proto.graph.output[0], output_axes, multiple * scale)
     try:
@@ -199,6 +202,23 @@ def _strip(proto: onnx.ModelProto) -> None:
         del part.metadata_props[:]
         part.doc_string = ""
     del graph.value_info[:]
+
+
+def _slice_shapes(graph: onnx.GraphProto) -> None:
+    """Write a part of a shape as a slice of the whole: TensorRT 8.6 passes over `start` and `end` of `Shape`."""
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        part = {attribute.name: attribute.i for attribute in node.attribute} if node.op_type == "Shape" else {}
+        if not part:
+            nodes.append(node)
+            continue
+        (name,) = node.output
+        bounds = {f"{name}_start": part.get("start", 0), f"{name}_end": part.get("end", LAST)}
+        graph.initializer.extend(numpy_helper.from_array(np.array([at], np.int64), key) for key, at in bounds.items())
+        nodes.append(helper.make_node("Shape", node.input, [f"{name}_whole"], name=node.name))
+        nodes.append(helper.make_node("Slice", [f"{name}_whole", *bounds], [name], name=f"{node.name}_slice"))
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _name_sizes(value: onnx.ValueInfoProto, axes: tuple[int, int], multiple: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 
 from edge_runtime.arguments import engine_option
 from edge_runtime.engines import ENGINES
@@ -21,11 +22,12 @@ HELP = "option of an engine, as its NAME=VALUE in `fissura run`; may be repeated
 def option_of_kind(text: str) -> tuple[str, str, object]:
     """Kind of the engine, name and value of its option, from ``KIND.NAME=VALUE``."""
     kind, _, rest = text.partition(".")
-    if kind not in ENGINES:
-        raise argparse.ArgumentTypeError(
-            f"found {text!r}, expected KIND.NAME=VALUE such as tensorrt.cuda=pycuda, KIND one of {', '.join(ENGINES)}"
-        )
-    return kind, *engine_option(rest)
+    with suppress(argparse.ArgumentTypeError):  # which would not tell of the kind
+        if kind in ENGINES:
+            return kind, *engine_option(rest)
+    raise argparse.ArgumentTypeError(
+        f"found {text!r}, expected KIND.NAME=VALUE such as tensorrt.cuda=pycuda, KIND one of {', '.join(ENGINES)}"
+    )
 
 
 def options_by_kind(given: Iterable[tuple[str, str, object]], running: Collection[str]) -> EngineOptions:

@@ -171,7 +171,7 @@ def main() -> None:
     table = comparison({name: model["scores"] for name, model in found.items()})
     write_text(arguments.out / "comparison.md", table)
     record = {
-        "command": f"python benchmarks/cssr/run.py{' --scale ' + arguments.scale if arguments.scale else ''}",
+        "command": " ".join(["python benchmarks/cssr/run.py", *sys.argv[1:]]),
         "versions": {name: version(name) for name in ("torch", "lightning", "numpy")},
         "python": platform.python_version(),
         "processor": processor(),

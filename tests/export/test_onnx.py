@@ -146,7 +146,7 @@ def test_halo_of_the_fused_graph_holds_and_is_not_wasteful(scale: int, widths: t
     assert halo - max(reaches) <= 1 + model.stride // scale
 
 
-@pytest.mark.parametrize("role", ["segmentation", "tile"])
+@pytest.mark.parametrize("role", [pytest.param("segmentation", marks=pytest.mark.slow), "tile"])
 def test_shapes_are_sliced_and_any_size_and_batch_gives_what_pytorch_gives(role: Role) -> None:
     """A strided network asks for its sizes; TensorRT 8.6 gives a whole shape where a part of it is asked for."""
     torch.manual_seed(0)

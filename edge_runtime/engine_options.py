@@ -14,7 +14,7 @@ from fissura.errors import UsageError
 # Options by name, of each kind of engine.
 EngineOptions = Mapping[str, Mapping[str, object]]
 
-# What such a command decides itself, for all engines alike.
+# What such a command decides itself, for all engines alike: see `proving_options`.
 DECIDED = ("size", "fallback", "threads")
 HELP = "option of an engine, as its NAME=VALUE in `fissura run`; may be repeated"
 

@@ -10,7 +10,7 @@ from typing import Any
 from edge_runtime.engines import ENGINES, open_engine
 from edge_runtime.inference import WHOLE, Mode, offered_modes
 from edge_runtime.step import Step
-from edge_runtime.stored_graph import engine_class
+from edge_runtime.stored_graph import engine_class, proving_options
 from edge_runtime.whole_frame import WholeFrame
 from fissura.bundle import Bundle, Role, VariantName
 from fissura.errors import BundleError
@@ -86,8 +86,7 @@ def candidates_of(
         MissingDependencyError: the engine's library is not installed.
     """
     chosen = engine_class(kind)
-    wanted: dict[str, object] = {"threads": threads, "size": size, "fallback": False}  # what falls back is another row
-    options = {name: value for name, value in wanted.items() if name in chosen.config_class.model_fields} | {**given}
+    options = {**proving_options(kind, size, threads), **given}  # what falls back is another row
     held = {name for role in WHOLE[mode] for name in bundle.graph(role).variants}
     variants: list[VariantName | None] = [None, *(name for name in sorted(held) if name in chosen.variants)]
     own = OWN_PRECISIONS.get(kind, {})

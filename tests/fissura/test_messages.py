@@ -37,7 +37,7 @@ def kind_of(path: Path) -> str:
 
 
 def test_pydantic_can_read_what_converts_times_on_every_python() -> None:
-    """What is written in C may have no signature, or another one with the next Python: pydantic 2.14 refused one's."""
+    """What is written in C may have no signature, or another one with the next Python: pydantic 2.14 refused one."""
     convert = next(part.func for part in get_args(UtcTime) if isinstance(part, AfterValidator))
     assert len(inspect.signature(convert).parameters) == 1
 

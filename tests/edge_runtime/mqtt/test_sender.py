@@ -388,6 +388,18 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestTls:
+    @pytest.fixture(autouse=True)
+    def as_strict_as_python_3_13(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It asks an authority for its key usage, which that of these tests does not state."""
+        real = ssl.create_default_context
+
+        def strict(cafile: str | None) -> ssl.SSLContext:
+            context = real(cafile=cafile)
+            context.verify_flags |= ssl.VERIFY_X509_STRICT
+            return context
+
+        monkeypatch.setattr(ssl, "create_default_context", strict)
+
     @pytest.fixture
     def tls_broker(self, make_broker: MakeBroker, certificates: Path) -> LocalBroker:
         return make_broker(

@@ -13,7 +13,6 @@ from edge_runtime.bench_engines import comparison
 from fissura.cli import main
 from fissura.imaging.images import write_rgb
 from tests.edge_runtime.conftest import HEIGHT, WIDTH, pavement
-from tests.edge_runtime.engines.tensorrt.conftest import Vendor
 from tests.edge_runtime.proven import make_proven_bundle
 
 
@@ -29,6 +28,20 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where plans lie; memory is not measured, since no other process has the stand-in for TensorRT."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(comparison, "peak_memory_mb", lambda *_: 1.0)
+    return tmp_path / "fissura" / "tensorrt"
+
+
+def keys_of(cache: Path) -> list[dict[str, str]]:
+    """What the plans there were built for."""
+    return [json.loads(plan.with_suffix(".json").read_text())["key"] for plan in cache.glob("*.plan")]
+
+
+@pytest.mark.usefixtures("vendor")
 @pytest.mark.parametrize(
     ("against", "mode", "profile"),
     [
@@ -39,17 +52,14 @@ def data(tmp_path: Path) -> Path:
     ],
 )
 def test_frames_larger_than_the_camera(
-    vendor: Vendor,
+    cache: Path,
     tmp_path: Path,
     data: Path,
     against: str,
     mode: str,
     profile: list[str],
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(comparison, "peak_memory_mb", lambda *_: 1.0)
     roles = {"fused": ("fused",), "segmentation": ("segmentation",)}.get(mode, ("super_resolution", "segmentation"))
     bundle = make_proven_bundle(tmp_path / "bundle", roles=roles, variants=())  # type: ignore[arg-type]
     words = ["bench", "engines", str(bundle), "--engines", "tensorrt", "--mode", mode, "--size", "48x32", "--json"]
@@ -57,33 +67,24 @@ def test_frames_larger_than_the_camera(
     rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["rows"]
     row = next(row for row in rows if row["engine"] == "tensorrt")
     assert row["reason"] == "" and row["passed"] is True
-    plans = sorted((tmp_path / "fissura" / "tensorrt").glob("*.plan"))
-    keys = [json.loads(plan.with_suffix(".json").read_text())["key"] for plan in plans]
-    assert sorted(key["profile"].split()[-1] for key in keys) == profile
+    assert sorted(key["profile"].split()[-1] for key in keys_of(cache)) == profile
 
 
+@pytest.mark.usefixtures("vendor")
 @pytest.mark.parametrize(
     "command",
     [["bench", "engines", "--rounds", "1", "--mode", "fused"], ["verify", "--frames", "1"]],
     ids=lambda words: words[0],
 )
 def test_options_reach_the_engine_that_they_are_of(
-    vendor: Vendor,
-    tmp_path: Path,
-    command: list[str],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    cache: Path, tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(comparison, "peak_memory_mb", lambda *_: 1.0)
     bundle = make_proven_bundle(tmp_path / "bundle", roles=("fused",), variants=())
     words = [*command, str(bundle), "--engines", "tensorrt", "--size", "48x32", "--json"]
     words += ["--engine-option", "tensorrt.optimization_level=1", "--engine-option", "tensorrt.tactic_sources=[]"]
     assert main(words) == 0
     stated = json.loads(capsys.readouterr().out)["engine_options"]
     assert stated == {"tensorrt": {"optimization_level": 1, "tactic_sources": []}}
-    plans = list((tmp_path / "fissura" / "tensorrt").glob("*.plan"))
-    settings = {json.loads(plan.with_suffix(".json").read_text())["key"]["settings"] for plan in plans}
-    assert settings == {"sources, level 1"}
+    assert {key["settings"] for key in keys_of(cache)} == {"sources, level 1"}
     assert main([*words, "--engine-option", "openvino.precision=bf16"]) == 2
     assert "openvino.precision is of an engine that does not run here" in capsys.readouterr().err
